@@ -289,7 +289,7 @@ describe("the package alone", () => {
     ["create-insulae", [join(root, "build/create-insulae/dist/create-insulae.js"), "x"]],
   ])("on an older Node, %s says in a sentence which one is needed", (_what, args) => {
     const sentence =
-      /^Insulae needs Node 22\.18 or later, and this is Node [\d.]+\. Get a newer one: \S+\n$/;
+      /^Insulae needs Node 22\.18 or later; this is Node [\d.]+\. Get a newer one: \S+\n$/;
     let said = "";
     try {
       execFileSync(olderNode ?? "", args, { cwd: project, stdio: "pipe", env: cleanEnvironment() });

@@ -1,4 +1,4 @@
-/** What the users of the pool show to prove who they are, of each kind. */
+/** Credentials of each kind for the pool's users. */
 import {
   hashApiKeySecret,
   newApiKeySecret,
@@ -6,7 +6,7 @@ import {
 } from "../packages/insulae/src/kernel/identity/api-key.ts";
 import { epochOf } from "../packages/insulae/src/kernel/identity/authority.ts";
 import { sessionCookie } from "../packages/insulae/src/kernel/identity/cookie-sessions.ts";
-import type { RequestFacts } from "../packages/insulae/src/kernel/identity/resolution.ts";
+import type { ResolverInput } from "../packages/insulae/src/kernel/identity/resolution.ts";
 import type { TenantId, UserId } from "../packages/insulae/src/kernel/lib/ids.ts";
 import type { Database } from "./database.ts";
 import type { Caller } from "./dataset.ts";
@@ -19,7 +19,7 @@ type MakeCallers = (
   database: Database,
   services: Services,
   pool: readonly Caller[],
-) => Promise<RequestFacts[]>;
+) => Promise<ResolverInput[]>;
 
 export const callersBy: Readonly<Record<(typeof credentialKinds)[number], MakeCallers>> = {
   token: async (_database, _services, pool) => pool.map(({ token }) => ({ ...nothing, token })),
@@ -42,7 +42,7 @@ export const callersBy: Readonly<Record<(typeof credentialKinds)[number], MakeCa
           made.map(({ secret }) => hashApiKeySecret(secret)),
         ],
       );
-      // Their makers are known without them by now.
+      // Creating them has cached their makers.
       for (const { tenantId, userId } of made) platform.authority.forgetUser(tenantId, userId);
       return made.map((key) => ({ ...nothing, token: printApiKey(key) }));
     }),
@@ -63,7 +63,7 @@ export const callersBy: Readonly<Record<(typeof credentialKinds)[number], MakeCa
     ),
 };
 
-const nothing: RequestFacts = {
+const nothing: ResolverInput = {
   host: "bench.example",
   token: undefined,
   cookies: undefined,

@@ -26,7 +26,7 @@ export interface CallOptions {
 /** The typed calls at run time. */
 export type AnyCall = (path: string, options?: CallOptions) => Promise<unknown>;
 
-interface Setting extends Requests {
+interface CallDeps extends Requests {
   readonly session: Session;
   readonly retries: number;
 }
@@ -37,7 +37,7 @@ interface Setting extends Requests {
 const signsIn = /^\/(auth\/|invitations\/accept$)/;
 
 export const createCall =
-  ({ send, etagOf, session, retries }: Setting) =>
+  ({ send, etagOf, session, retries }: CallDeps) =>
   (method: HttpMethod): AnyCall =>
   async (path, { ifMatch, signal: given, headers, ...options } = {}) => {
     const ends = session.signal();

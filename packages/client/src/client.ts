@@ -1,9 +1,10 @@
 /** The client: the typed calls, and the operations that need more than one call. */
+import { type BearerSource, bearerSession } from "./bearer-session.ts";
 import { type AnyCall, type CallOptions, createCall } from "./calls.ts";
 import { cookieSession } from "./cookie-session.ts";
 import { ApiError } from "./errors.ts";
 import { type LogLine, type LogOptions, streamLogs } from "./log-stream.ts";
-import { createRequests } from "./requests.ts";
+import { type Answered, createRequests } from "./requests.ts";
 import { retrying } from "./retries.ts";
 import type { components, paths } from "./schema.gen.ts";
 import type { SignedIn } from "./session.ts";
@@ -21,12 +22,17 @@ export interface ClientOptions {
   readonly tenant?: string;
   /** Where to store tokens. Default: in memory. */
   readonly tokens?: TokenStorage;
-  /** `cookie`: in browsers, use a cookie that scripts can't read instead of tokens. */
-  readonly session?: "token" | "cookie";
+  /**
+   * `cookie`: in browsers, use a cookie that scripts can't read instead of tokens. An object gives access tokens
+   * that were issued elsewhere, such as a tenant token.
+   */
+  readonly session?: "token" | "cookie" | BearerSource;
   /** Called when the session has ended without `signOut()`: show the log-in page. */
   readonly onSessionEnd?: () => void;
   /** The maximum number of retries of a request. Default: 2. */
   readonly retries?: number;
+  /** Called after each response, those of retries and refreshes too. It should not throw. */
+  readonly onAnswer?: (answered: Answered) => void;
 }
 
 interface UploadOptions {
@@ -73,9 +79,10 @@ export function createClient<Paths extends object = paths>({
   session: kind = "token",
   onSessionEnd: onEnd = () => {},
   retries = 2,
+  onAnswer,
 }: ClientOptions = {}): Client<Paths> {
   const baseUrl = address.replace(/\/$/, "");
-  const requests = createRequests(baseUrl, kind === "cookie");
+  const requests = createRequests({ baseUrl, cookies: kind === "cookie", onAnswer });
 
   // The OpenAPI document defines the types of these results.
   const lookUp = (headers: object) =>
@@ -84,10 +91,12 @@ export function createClient<Paths extends object = paths>({
     retrying({ retries, repeatable: true }, () =>
       requests.send("post", "/auth/refresh", { body: { refresh_token } }),
     ) as Promise<Partial<SignedIn>>;
-  const session =
-    kind === "cookie"
-      ? cookieSession({ tenant, lookUp, onEnd })
-      : tokenSession({ storage, tenant, refresh, onEnd });
+  const sessionOf = () => {
+    if (kind === "cookie") return cookieSession({ tenant, lookUp, onEnd });
+    if (kind === "token") return tokenSession({ storage, tenant, refresh, onEnd });
+    return bearerSession({ source: kind, tenant, onEnd });
+  };
+  const session = sessionOf();
 
   const call = createCall({ ...requests, session, retries });
   const [get, post] = [call("get"), call("post")];

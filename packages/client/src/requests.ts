@@ -17,7 +17,27 @@ export interface Requests {
   etagOf(shown: object): string;
 }
 
-export function createRequests(baseUrl: string, cookies: boolean): Requests {
+/** A response that has arrived. */
+export interface Answered {
+  readonly method: string;
+  /** As the call names it: `/contacts/{id}`. */
+  readonly path: string;
+  /** The request's, with its parameters. */
+  readonly url: string;
+  readonly status: number;
+  /** The response's: `x-request-id`, `ratelimit`, … On pages of another origin, those that CORS exposes. */
+  readonly headers: Headers;
+  /** Milliseconds from the request until its body was read. */
+  readonly ms: number;
+}
+
+interface RequestOptions {
+  readonly baseUrl: string;
+  readonly cookies: boolean;
+  readonly onAnswer: ((answered: Answered) => void) | undefined;
+}
+
+export function createRequests({ baseUrl, cookies, onAnswer }: RequestOptions): Requests {
   const api = createFetchClient<Record<string, Record<HttpMethod, object>>>({
     baseUrl: baseUrl + apiPrefix,
     bodySerializer,
@@ -27,7 +47,10 @@ export function createRequests(baseUrl: string, cookies: boolean): Requests {
 
   return {
     async send(method, path, options) {
+      const began = performance.now();
       const { data, error, response } = await api.request(method, path, options);
+      const { status, headers, url } = response;
+      onAnswer?.({ method, path, url, status, headers, ms: performance.now() - began });
       if (!response.ok) throw apiError(response, error);
       const etag = response.headers.get("etag");
       if (etag !== null && isObject(data)) etags.set(data, etag);

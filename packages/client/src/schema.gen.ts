@@ -124,9 +124,31 @@ export interface paths {
         put?: never;
         /**
          * Opens a session in another tenant of the same account
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         post: operations["postAuthSwitch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/tenant-tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Issues an access token for a tenant that depends on this session
+         * @description For a page that shows several tenants at once, each in a tab with a token of its own. Needs a session at the platform. The token ends with that session, at a log-out too, and in any case after `expires_in`: then ask for another. It cannot be refreshed or exchanged, and cannot change the account's password or factors.
+         *
+         *     Any signed-in caller may call this.
+         */
+        post: operations["postAuthTenantTokens"];
         delete?: never;
         options?: never;
         head?: never;
@@ -144,7 +166,9 @@ export interface paths {
         put?: never;
         /**
          * Ends the session and revokes its access tokens, cookie and refresh token
-         * @description Whoever is signed in may call this.
+         * @description With a tenant token (`POST /auth/tenant-tokens`) it ends the session at the platform that the token depends on, and with it the tenant tokens of all tabs.
+         *
+         *     Any signed-in caller may call this.
          */
         post: operations["postAuthLogout"];
         delete?: never;
@@ -166,7 +190,7 @@ export interface paths {
          * Ends all of the caller's sessions, including this one
          * @description For an account: at the platform and in all its tenants.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postAuthLogoutAll"];
         delete?: never;
@@ -184,7 +208,7 @@ export interface paths {
         };
         /**
          * Lists the caller's open sessions here, newest first
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         get: operations["getAuthSessions"];
         put?: never;
@@ -207,7 +231,7 @@ export interface paths {
         post?: never;
         /**
          * Ends one of the caller's sessions
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         delete: operations["deleteAuthSessionsById"];
         options?: never;
@@ -224,7 +248,7 @@ export interface paths {
         };
         /**
          * Returns the caller, their tenant and their permissions
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         get: operations["getAuthMe"];
         put?: never;
@@ -334,7 +358,7 @@ export interface paths {
          * Changes the caller's password
          * @description Ends all sessions and returns new tokens. For a user linked to an account, this changes the account's password.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postAuthPasswordChange"];
         delete?: never;
@@ -378,12 +402,12 @@ export interface paths {
         };
         /**
          * Returns a tenant
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         get: operations["getTenantsById"];
         /**
          * Changes a tenant's name, settings or (platform administrators) plan
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         put: operations["putTenantsById"];
         post?: never;
@@ -396,7 +420,7 @@ export interface paths {
         head?: never;
         /**
          * Changes a tenant's name, settings or (platform administrators) plan
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         patch: operations["patchTenantsById"];
         trace?: never;
@@ -412,7 +436,7 @@ export interface paths {
          * Returns a tenant's name, plan and settings
          * @description Read through Redis, if configured, under the key `tenant:{id}:config`.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         get: operations["getTenantsByIdConfig"];
         put?: never;
@@ -472,7 +496,7 @@ export interface paths {
         };
         /**
          * Lists a tenant's hosts and unproven claims
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         get: operations["getTenantsByIdHosts"];
         put?: never;
@@ -480,7 +504,7 @@ export interface paths {
          * Assigns or claims a host for a tenant
          * @description Platform administrators assign a host at once (201, the tenant). Owners claim one (202): publish the TXT record named in the response, then call `…/verify`. Requests are routed only after that.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postTenantsByIdHosts"];
         delete?: never;
@@ -500,7 +524,7 @@ export interface paths {
         put?: never;
         /**
          * Verifies a host by its DNS record and routes it to the tenant
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         post: operations["postTenantsByIdHostsByHostnameVerify"];
         delete?: never;
@@ -521,7 +545,7 @@ export interface paths {
         post?: never;
         /**
          * Removes a host or a claim from a tenant
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         delete: operations["deleteTenantsByIdHostsByHostname"];
         options?: never;
@@ -541,13 +565,13 @@ export interface paths {
          * Sets a host's TLS certificate
          * @description For servers that terminate TLS themselves (`TLS_PORT`). New connections use it within a second, on every node.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         put: operations["putTenantsByIdHostsByHostnameCertificate"];
         post?: never;
         /**
          * Removes a host's TLS certificate
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         delete: operations["deleteTenantsByIdHostsByHostnameCertificate"];
         options?: never;
@@ -672,7 +696,7 @@ export interface paths {
         put?: never;
         /**
          * Adds a user, with a role up to your own
-         * @description Needs the permission `users:write`. Nobody may call it in the person's stead.
+         * @description Needs the permission `users:write`. Not available to impersonators.
          */
         post: operations["postUsers"];
         delete?: never;
@@ -724,7 +748,7 @@ export interface paths {
         head?: never;
         /**
          * Changes a user's details, role or status, with effect from their next request
-         * @description Needs the permission `users:write`. Nobody may call it in the person's stead.
+         * @description Needs the permission `users:write`. Not available to impersonators.
          */
         patch: operations["patchUsersById"];
         trace?: never;
@@ -787,7 +811,7 @@ export interface paths {
         get: operations["getRolesById"];
         /**
          * Changes a role, with effect from its holders' next requests
-         * @description Needs the permission `roles:write`. Nobody may call it in the person's stead.
+         * @description Needs the permission `roles:write`. Not available to impersonators.
          */
         put: operations["putRolesById"];
         post?: never;
@@ -812,7 +836,7 @@ export interface paths {
         put?: never;
         /**
          * Adds a permission to a role
-         * @description Needs the permission `roles:write`. Nobody may call it in the person's stead.
+         * @description Needs the permission `roles:write`. Not available to impersonators.
          */
         post: operations["postRolesByIdPermissions"];
         delete?: never;
@@ -856,7 +880,7 @@ export interface paths {
         put?: never;
         /**
          * Grants a user a role; a system role replaces the current one
-         * @description Needs the permission `roles:write`. Nobody may call it in the person's stead.
+         * @description Needs the permission `roles:write`. Not available to impersonators.
          */
         post: operations["postUsersByIdRoles"];
         delete?: never;
@@ -1018,7 +1042,7 @@ export interface paths {
         };
         /**
          * Lists the caller's factors
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         get: operations["getAuthFactors"];
         put?: never;
@@ -1026,7 +1050,7 @@ export interface paths {
          * Confirms and adds the factor
          * @description An app is confirmed with its first code and replaces any previous app. Ends all sessions and returns a new one; with the first factor, also ten recovery codes.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postAuthFactors"];
         delete?: never;
@@ -1046,7 +1070,7 @@ export interface paths {
         put?: never;
         /**
          * Begins setting up an authenticator app (TOTP, RFC 6238)
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         post: operations["postAuthFactorsTotp"];
         delete?: never;
@@ -1066,7 +1090,7 @@ export interface paths {
         put?: never;
         /**
          * Begins creating a passkey (WebAuthn)
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         post: operations["postAuthFactorsPasskey"];
         delete?: never;
@@ -1089,14 +1113,14 @@ export interface paths {
          * Removes a factor, and with the last one the recovery codes
          * @description Ends all sessions and returns a new one.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         delete: operations["deleteAuthFactorsById"];
         options?: never;
         head?: never;
         /**
          * Renames a factor
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         patch: operations["patchAuthFactorsById"];
         trace?: never;
@@ -1112,7 +1136,7 @@ export interface paths {
         put?: never;
         /**
          * Replaces the recovery codes with ten new ones
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         post: operations["postAuthFactorsRecoveryCodes"];
         delete?: never;
@@ -1134,7 +1158,7 @@ export interface paths {
          * Re-authenticates the caller for sensitive changes; valid for ten minutes
          * @description With a factor, or with the password if you have none.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postAuthReauthenticate"];
         delete?: never;
@@ -1154,7 +1178,7 @@ export interface paths {
         put?: never;
         /**
          * Returns the WebAuthn options for `reauthenticate`
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         post: operations["postAuthReauthenticatePasskey"];
         delete?: never;
@@ -1177,7 +1201,7 @@ export interface paths {
          * Removes all second factors of a user and ends their sessions
          * @description For users with a password of their own, who have lost their factors. The caller's role must not be lower than the user's.
          *
-         *     Needs the permission `users:write`. Nobody may call it in the person's stead, and no machine.
+         *     Needs the permission `users:write`. Not available to impersonators or machines.
          */
         delete: operations["deleteUsersByIdFactors"];
         options?: never;
@@ -1205,6 +1229,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/sign-ins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns when users were last seen, and how they sign in
+         * @description Needs the permission `users:write`.
+         */
+        get: operations["getUsersSignIns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists a user's open sessions in the tenant, newest first
+         * @description Sessions at the platform are not among them, nor are the tenant tokens that depend on one.
+         *
+         *     Needs the permission `users:write`.
+         */
+        get: operations["getUsersByIdSessions"];
+        put?: never;
+        post?: never;
+        /**
+         * Ends all of a user's sessions and tenant tokens in the tenant
+         * @description The user can sign in again; deactivate them to prevent that. The caller's role must not be lower than the user's.
+         *
+         *     Needs the permission `users:write`.
+         */
+        delete: operations["deleteUsersByIdSessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/api-keys": {
         parameters: {
             query?: never;
@@ -1222,7 +1294,7 @@ export interface paths {
          * Creates an API key with permissions that you hold yourself
          * @description Send the key as `Authorization: Bearer ik_…` or `X-API-Key: ik_…`. It grants those of its scopes that its creator holds at the time of the request, and stops working when the creator is deactivated or deleted.
          *
-         *     Needs the permission `api-keys:write`. Nobody may call it in the person's stead, and no machine.
+         *     Needs the permission `api-keys:write`. Not available to impersonators or machines.
          */
         post: operations["postApiKeys"];
         delete?: never;
@@ -1268,7 +1340,7 @@ export interface paths {
          * Registers a client certificate or a certificate authority
          * @description A connection that presents the certificate belongs to this tenant; requests for another tenant are refused. With scopes, the certificate is a credential too.
          *
-         *     Needs the permission `client-certificates:manage`. Nobody may call it in the person's stead, and no machine.
+         *     Needs the permission `client-certificates:manage`. Not available to impersonators or machines.
          */
         post: operations["postClientCertificates"];
         delete?: never;
@@ -1314,7 +1386,7 @@ export interface paths {
          * Adds an OpenID Connect provider
          * @description For owners and administrators. The server fetches the provider's discovery document. Register one of `redirect_uris` at the provider. See docs/authentication.md.
          *
-         *     Needs the permission `identity-providers:write`. Nobody may call it in the person's stead, and no machine.
+         *     Needs the permission `identity-providers:write`. Not available to impersonators or machines.
          */
         post: operations["postIdentityProviders"];
         delete?: never;
@@ -1339,14 +1411,14 @@ export interface paths {
         post?: never;
         /**
          * Removes a provider. Its users and their linked identities stay.
-         * @description Needs the permission `identity-providers:write`. Nobody may call it in the person's stead, and no machine.
+         * @description Needs the permission `identity-providers:write`. Not available to impersonators or machines.
          */
         delete: operations["deleteIdentityProvidersById"];
         options?: never;
         head?: never;
         /**
          * Changes a provider, with effect from the next sign-in
-         * @description Needs the permission `identity-providers:write`. Nobody may call it in the person's stead, and no machine.
+         * @description Needs the permission `identity-providers:write`. Not available to impersonators or machines.
          */
         patch: operations["patchIdentityProvidersById"];
         trace?: never;
@@ -1475,6 +1547,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/platform/tenants/{id}/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the users of a tenant, newest first, to impersonate one
+         * @description `q` searches e-mail, username and name, ignoring case. The tenant sees each request in its audit log.
+         *
+         *     Platform administrators may call this.
+         */
+        get: operations["getPlatformTenantsByIdUsers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/platform/impersonations": {
         parameters: {
             query?: never;
@@ -1573,7 +1667,7 @@ export interface paths {
         post?: never;
         /**
          * Ends an impersonation in the tenant
-         * @description Needs the permission `impersonations:end`. Nobody may call it in the person's stead, and no machine.
+         * @description Needs the permission `impersonations:end`. Not available to impersonators or machines.
          */
         delete: operations["deleteImpersonationsById"];
         options?: never;
@@ -1598,7 +1692,7 @@ export interface paths {
          * Claims an e-mail domain
          * @description Publish the TXT record named in the response, then call `…/verify`. Keep the record published: it is checked whenever somebody joins.
          *
-         *     Needs the permission `tenants:manage`. Nobody may call it in the person's stead.
+         *     Needs the permission `tenants:manage`. Not available to impersonators.
          */
         post: operations["postEmailDomains"];
         delete?: never;
@@ -1618,7 +1712,7 @@ export interface paths {
         put?: never;
         /**
          * Verifies an e-mail domain by its DNS record
-         * @description Needs the permission `tenants:manage`. Nobody may call it in the person's stead.
+         * @description Needs the permission `tenants:manage`. Not available to impersonators.
          */
         post: operations["postEmailDomainsByDomainVerify"];
         delete?: never;
@@ -1660,7 +1754,7 @@ export interface paths {
          * Joins a tenant by the domain of your verified e-mail
          * @description Afterwards, `POST /auth/switch` issues a token for the tenant.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postTenantsByIdJoin"];
         delete?: never;
@@ -1686,7 +1780,7 @@ export interface paths {
          * Invites somebody by e-mail, with a role up to your own
          * @description The response is the same whether or not the e-mail has an account or a user; only the message says. Its link is valid for seven days, or the tenant's `invitation_days`. On acceptance it grants no more than its sender may grant at that time.
          *
-         *     Needs the permission `users:write`. Nobody may call it in the person's stead.
+         *     Needs the permission `users:write`. Not available to impersonators.
          */
         post: operations["postInvitations"];
         delete?: never;
@@ -1708,7 +1802,7 @@ export interface paths {
          * Resends an invitation with a new link; earlier links become invalid
          * @description The caller becomes its sender: it grants no more than the caller may grant.
          *
-         *     Needs the permission `users:write`. Nobody may call it in the person's stead.
+         *     Needs the permission `users:write`. Not available to impersonators.
          */
         post: operations["postInvitationsByIdResend"];
         delete?: never;
@@ -1790,7 +1884,7 @@ export interface paths {
          * Lists the account's tenants, and those it may join
          * @description Joinable tenants and invitations appear once the e-mail is verified.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         get: operations["getAuthTenants"];
         put?: never;
@@ -1814,7 +1908,7 @@ export interface paths {
          * Leaves a tenant: deletes the caller's user there and ends its sessions
          * @description The last owner cannot leave. Needs a token for the platform or for that tenant, and re-authentication within the last ten minutes (`/auth/reauthenticate`).
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postTenantsByIdLeave"];
         delete?: never;
@@ -1836,7 +1930,7 @@ export interface paths {
          * Transfers a tenant to another of its users
          * @description For the account that owns the tenant, while it is an active owner there, and for platform administrators. The new owner must be an active user linked to an account. They get the role `owner`, the previous owner becomes an admin, and both get an e-mail. Needs a token for the platform or for that tenant, and re-authentication within the last ten minutes (`/auth/reauthenticate`).
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postTenantsByIdTransfer"];
         delete?: never;
@@ -1947,6 +2041,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/mails/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns an e-mail and its delivery status
+         * @description Platform administrators may call this.
+         */
+        get: operations["getMailsById"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mails/{id}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns the HTML of a captured e-mail, for a sandboxed frame
+         * @description Platform administrators may call this.
+         */
+        get: operations["getMailsByIdPreview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tenants/{id}/usage": {
         parameters: {
             query?: never;
@@ -1958,7 +2092,7 @@ export interface paths {
          * Returns a tenant's usage by day and its quotas
          * @description For users with `usage:read`, the owner's account, and platform administrators. Days are in UTC, by default the last thirty, at most 400. Counts of other nodes are at most ten seconds old, levels (users, rows, storage) at most a minute.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         get: operations["getTenantsByIdUsage"];
         put?: never;
@@ -2224,7 +2358,7 @@ export interface paths {
         };
         /**
          * Lists your push subscriptions
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         get: operations["getNotificationsPushSubscriptions"];
         put?: never;
@@ -2232,7 +2366,7 @@ export interface paths {
          * Subscribes this browser to push messages
          * @description If another user had subscribed the browser, the subscription becomes yours. Your newest 20 are kept.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postNotificationsPushSubscriptions"];
         delete?: never;
@@ -2253,7 +2387,7 @@ export interface paths {
         post?: never;
         /**
          * Deletes one of your push subscriptions
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         delete: operations["deleteNotificationsPushSubscriptionsById"];
         options?: never;
@@ -2356,7 +2490,7 @@ export interface paths {
          * Lists jobs, newest first
          * @description Lists the tenant's jobs; for platform administrators outside a tenant, all jobs. `data` and `result` over 4 KiB are null here; fetch the job to see them. Completed jobs are kept for two days, parked jobs for thirty.
          *
-         *     Needs the permission `jobs:read`. Platform administrators may call it as well.
+         *     Needs the permission `jobs:read`. Platform administrators may call it too.
          */
         get: operations["getJobs"];
         put?: never;
@@ -2376,7 +2510,7 @@ export interface paths {
         };
         /**
          * Returns a job with its progress and result
-         * @description Needs the permission `jobs:read`. Platform administrators may call it as well.
+         * @description Needs the permission `jobs:read`. Platform administrators may call it too.
          */
         get: operations["getJobsById"];
         put?: never;
@@ -2385,7 +2519,7 @@ export interface paths {
          * Drops a job
          * @description A running job is asked to stop. It does not run again.
          *
-         *     Needs the permission `jobs:write`. Platform administrators may call it as well.
+         *     Needs the permission `jobs:write`. Platform administrators may call it too.
          */
         delete: operations["deleteJobsById"];
         options?: never;
@@ -2404,7 +2538,7 @@ export interface paths {
         put?: never;
         /**
          * Retries a parked job at once, with its full number of retries
-         * @description Needs the permission `jobs:write`. Platform administrators may call it as well.
+         * @description Needs the permission `jobs:write`. Platform administrators may call it too.
          */
         post: operations["postJobsByIdRetry"];
         delete?: never;
@@ -2426,7 +2560,7 @@ export interface paths {
          * Creates a ticket that opens one log stream within half a minute
          * @description A new ticket replaces the previous one. The stream lasts at most as long as the session.
          *
-         *     Needs the permission `logs:read`. Platform administrators may call it as well. Nobody may call it in the person's stead, and no machine.
+         *     Needs the permission `logs:read`. Platform administrators may call it too. Not available to impersonators or machines.
          */
         post: operations["postLogsTickets"];
         delete?: never;
@@ -2452,7 +2586,7 @@ export interface paths {
          * Adds a webhook
          * @description Each event is sent to its URL, signed as in Standard Webhooks with the `secret` that this response contains, which is shown only once. The caller becomes responsible for the webhook and needs the permissions to read the events' data, now and at each delivery.
          *
-         *     Needs the permission `webhooks:write`. Nobody may call it in the person's stead.
+         *     Needs the permission `webhooks:write`. Not available to impersonators.
          */
         post: operations["postWebhooks"];
         delete?: never;
@@ -2508,7 +2642,7 @@ export interface paths {
          * Changes, enables or disables a webhook
          * @description A caller who changes `url` or `events`, or enables the webhook, becomes responsible for it and needs the permissions to read its events' data.
          *
-         *     Needs the permission `webhooks:write`. Nobody may call it in the person's stead.
+         *     Needs the permission `webhooks:write`. Not available to impersonators.
          */
         patch: operations["patchWebhooksById"];
         trace?: never;
@@ -2526,7 +2660,7 @@ export interface paths {
          * Replaces the webhook's secret
          * @description For 24 hours requests carry the signatures of both secrets. Needs the permissions to read the data of the webhook's events.
          *
-         *     Needs the permission `webhooks:write`. Nobody may call it in the person's stead.
+         *     Needs the permission `webhooks:write`. Not available to impersonators.
          */
         post: operations["postWebhooksByIdRotateSecret"];
         delete?: never;
@@ -3096,9 +3230,9 @@ export interface components {
             title: string;
             status: number;
             detail?: string;
-            /** @description Stable; what a program should look at */
+            /** @description Stable. Programs should branch on this. */
             code: string;
-            /** @description Names the request in the server's log */
+            /** @description Identifies the request in the server's log */
             request_id: string;
             errors?: {
                 /** @description A JSON pointer into the request */
@@ -3197,6 +3331,21 @@ export interface components {
         /** @description `tenant: null` switches to the platform, outside all tenants. */
         Switch: {
             tenant: string | null;
+        };
+        TenantTokenRequest: {
+            /** @description A tenant's id, key, slug or number. */
+            tenant: string;
+        };
+        TenantToken: {
+            /** @description Send it as `Authorization: Bearer …`, from this tab only. */
+            access_token: string;
+            /** @constant */
+            token_type: "Bearer";
+            /** @description Seconds. */
+            expires_in: number;
+            tenant: components["schemas"]["TenantSummary"];
+            /** @description The caller's in the tenant, as they are now. */
+            permissions: string[];
         };
         Session: {
             /** Format: uuid */
@@ -3652,6 +3801,15 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        UserSignIn: {
+            /** Format: uuid */
+            user_id: string;
+            /** @description Whether the user signs in with an account of the platform. */
+            linked: boolean;
+            /** @description Whether a second factor is set up, of a linked user by the account. */
+            has_factor: boolean;
+            last_seen_at: string | null;
+        };
         ApiKey: {
             /** Format: uuid */
             id: string;
@@ -3895,6 +4053,16 @@ export interface components {
              */
             session?: "token" | "cookie";
         };
+        /** @description A user of a tenant, as platform administrators see them. */
+        TenantPerson: {
+            /** Format: uuid */
+            id: string;
+            email: string;
+            first_name: string;
+            last_name: string;
+            role: string;
+            is_active: boolean;
+        };
         NewImpersonation: {
             /** @description A tenant's id, key, slug or number. */
             tenant: string;
@@ -3933,6 +4101,8 @@ export interface components {
             tenant_id: string;
             /** Format: uuid */
             user_id: string;
+            user_name: string | null;
+            user_email: string | null;
             /** Format: uuid */
             administrator_id: string;
             administrator_email: string;
@@ -4952,7 +5122,7 @@ export interface components {
     };
     responses: {
         /**
-         * @description An error. Beside those that it names, a route may answer with the errors of what routes share:
+         * @description An error. Besides those listed on a route, any route can return the shared errors:
          *
          *     400 `bad_request`: The request is not valid HTTP
          *
@@ -4988,7 +5158,7 @@ export interface components {
          *
          *     403 `tenant_inactive`: The tenant is suspended. Ask a platform administrator.
          *
-         *     404 `tenant_not_found`: There is no such tenant
+         *     404 `tenant_not_found`: This tenant does not exist
          *
          *     404 `not_found`: There is nothing at this address. Check the path.
          *
@@ -5072,10 +5242,10 @@ export interface operations {
                     "*/*": string;
                 };
             };
-            /** @description Go on elsewhere */
+            /** @description Redirect */
             304: {
                 headers: {
-                    /** @description Where to go on. */
+                    /** @description The address to go to. */
                     Location: string;
                     [name: string]: unknown;
                 };
@@ -5204,6 +5374,30 @@ export interface operations {
             };
         };
     };
+    postAuthTenantTokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TenantTokenRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantToken"];
+                };
+            };
+        };
+    };
     postAuthLogout: {
         parameters: {
             query?: never;
@@ -5243,9 +5437,9 @@ export interface operations {
     getAuthSessions: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
             };
             header?: never;
@@ -5262,7 +5456,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Session"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -5425,9 +5619,9 @@ export interface operations {
     getTenants: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 status?: "active" | "suspended";
                 /** @description Adds `total`, the number of all matching items. */
@@ -5447,7 +5641,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Tenant"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -5557,7 +5751,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -5571,7 +5765,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -5579,10 +5773,10 @@ export interface operations {
                     "application/json": components["schemas"]["Tenant"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -5594,7 +5788,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -5673,7 +5867,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -5687,7 +5881,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -5711,7 +5905,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -5790,7 +5984,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6183,9 +6377,9 @@ export interface operations {
     getServersByIdTenants: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
             };
             header?: never;
@@ -6205,7 +6399,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["ServerTenant"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -6243,9 +6437,9 @@ export interface operations {
     getUsers: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description Only items that contain this text. */
                 q?: string;
@@ -6269,7 +6463,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["User"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -6281,7 +6475,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -6337,7 +6531,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -6350,7 +6544,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6358,10 +6552,10 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6373,7 +6567,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -6396,7 +6590,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -6413,7 +6607,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6448,9 +6642,9 @@ export interface operations {
     getRoles: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
             };
             header?: never;
@@ -6467,7 +6661,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Role"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -6479,7 +6673,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -6506,7 +6700,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -6519,7 +6713,7 @@ export interface operations {
             /** @description System roles have no timestamps: they always exist. */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6527,10 +6721,10 @@ export interface operations {
                     "application/json": components["schemas"]["Role"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6542,7 +6736,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -6559,7 +6753,7 @@ export interface operations {
             /** @description System roles have no timestamps: they always exist. */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6573,7 +6767,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -7090,12 +7284,89 @@ export interface operations {
             };
         };
     };
+    getUsersSignIns: {
+        parameters: {
+            query: {
+                /** @description Up to 100 ids of users, separated by commas. Those that are no users here are left out. */
+                ids: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["UserSignIn"][];
+                    };
+                };
+            };
+        };
+    };
+    getUsersByIdSessions: {
+        parameters: {
+            query?: {
+                /** @description The maximum number of items. */
+                limit?: number;
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Session"][];
+                        /** @description The cursor of the next page; null on the last one. */
+                        next_cursor: string | null;
+                        total?: number;
+                    };
+                };
+            };
+        };
+    };
+    deleteUsersByIdSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     getApiKeys: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
             };
             header?: never;
@@ -7112,7 +7383,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["ApiKey"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -7294,7 +7565,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -7307,7 +7578,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -7315,10 +7586,10 @@ export interface operations {
                     "application/json": components["schemas"]["IdentityProvider"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -7330,7 +7601,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -7353,7 +7624,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -7370,7 +7641,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -7472,10 +7743,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Go on elsewhere */
+            /** @description Redirect */
             302: {
                 headers: {
-                    /** @description Where to go on. */
+                    /** @description The address to go to. */
                     Location: string;
                     [name: string]: unknown;
                 };
@@ -7496,10 +7767,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Go on elsewhere */
+            /** @description Redirect */
             302: {
                 headers: {
-                    /** @description Where to go on. */
+                    /** @description The address to go to. */
                     Location: string;
                     [name: string]: unknown;
                 };
@@ -7531,13 +7802,53 @@ export interface operations {
             };
         };
     };
+    getPlatformTenantsByIdUsers: {
+        parameters: {
+            query?: {
+                /** @description The maximum number of items. */
+                limit?: number;
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
+                cursor?: string;
+                /** @description Only items that contain this text. */
+                q?: string;
+                is_active?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description A tenant's id, key, slug or number. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["TenantPerson"][];
+                        /** @description The cursor of the next page; null on the last one. */
+                        next_cursor: string | null;
+                        total?: number;
+                    };
+                };
+            };
+        };
+    };
     getPlatformImpersonations: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
+                /** @description A tenant's id, key, slug or number. */
+                tenant?: string;
+                /** @description Only those that are running; `false`: only those that are over. */
+                active?: boolean;
             };
             header?: never;
             path?: never;
@@ -7553,7 +7864,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Impersonation"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -7630,10 +7941,12 @@ export interface operations {
     getImpersonations: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
+                /** @description Only those that are running; `false`: only those that are over. */
+                active?: boolean;
             };
             header?: never;
             path?: never;
@@ -7649,7 +7962,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Impersonation"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -7798,9 +8111,9 @@ export interface operations {
     getInvitations: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
             };
             header?: never;
@@ -7817,7 +8130,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Invitation"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -7829,7 +8142,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8012,9 +8325,9 @@ export interface operations {
     getAudit: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 action?: string;
                 outcome?: "succeeded" | "failed" | "refused";
@@ -8040,7 +8353,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["AuditEntry"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -8081,9 +8394,9 @@ export interface operations {
     getPlatformAudit: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 action?: string;
                 outcome?: "succeeded" | "failed" | "refused";
@@ -8109,7 +8422,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["AuditEntry"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -8150,9 +8463,9 @@ export interface operations {
     getMails: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description Only e-mails to this address. */
                 to?: string;
@@ -8173,10 +8486,54 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Mail"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
+                };
+            };
+        };
+    };
+    getMailsById: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Mail"];
+                };
+            };
+        };
+    };
+    getMailsByIdPreview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
                 };
             };
         };
@@ -8235,9 +8592,9 @@ export interface operations {
     getNotificationsTemplates: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 type?: "email" | "sms" | "push";
             };
@@ -8255,7 +8612,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["NotificationTemplate"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -8267,7 +8624,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8316,7 +8673,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -8329,7 +8686,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -8337,10 +8694,10 @@ export interface operations {
                     "application/json": components["schemas"]["NotificationTemplate"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -8352,7 +8709,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -8375,7 +8732,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -8392,7 +8749,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -8445,9 +8802,9 @@ export interface operations {
     getNotificationsHistory: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 type?: "email" | "sms" | "push";
                 status?: "queued" | "sent" | "failed" | "suppressed" | "bounced" | "complained";
@@ -8471,7 +8828,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Notification"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -8526,9 +8883,9 @@ export interface operations {
     getNotificationsSuppressions: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 type?: "email" | "sms" | "push";
                 recipient?: string;
@@ -8547,7 +8904,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["NotificationSuppression"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -8559,7 +8916,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8650,7 +9007,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8697,7 +9054,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8724,7 +9081,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8751,7 +9108,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8799,9 +9156,9 @@ export interface operations {
     getJobs: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description parked: it ran out of retries or failed permanently, and is not retried any more. */
                 state?: "waiting" | "running" | "completed" | "parked";
@@ -8822,7 +9179,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Job"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -8986,7 +9343,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -8999,7 +9356,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9007,10 +9364,10 @@ export interface operations {
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9022,7 +9379,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9045,7 +9402,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9062,7 +9419,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9119,9 +9476,9 @@ export interface operations {
     getWebhooksByIdDeliveries: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 state?: "waiting" | "delivered" | "failed";
             };
@@ -9141,7 +9498,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["WebhookDeliveryHead"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -9176,7 +9533,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -9201,9 +9558,9 @@ export interface operations {
     getContacts: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description Only items that contain this text. */
                 q?: string;
@@ -9225,7 +9582,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Contact"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -9237,7 +9594,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9319,7 +9676,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -9332,7 +9689,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9340,10 +9697,10 @@ export interface operations {
                     "application/json": components["schemas"]["Contact"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9355,7 +9712,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9378,7 +9735,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9395,7 +9752,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9408,9 +9765,9 @@ export interface operations {
     getProducts: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description Only items that contain this text. */
                 q?: string;
@@ -9433,7 +9790,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Product"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -9445,7 +9802,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9499,7 +9856,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -9512,7 +9869,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9520,10 +9877,10 @@ export interface operations {
                     "application/json": components["schemas"]["Product"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9535,7 +9892,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9558,7 +9915,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9575,7 +9932,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9588,9 +9945,9 @@ export interface operations {
     getOrders: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 status?: "draft" | "placed" | "paid" | "shipped" | "cancelled";
                 user_id?: string;
@@ -9611,7 +9968,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["OrderHead"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -9623,7 +9980,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9676,7 +10033,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -9689,7 +10046,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9697,10 +10054,10 @@ export interface operations {
                     "application/json": components["schemas"]["Order"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9712,7 +10069,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9735,7 +10092,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9752,7 +10109,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9765,9 +10122,9 @@ export interface operations {
     getDocuments: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description Only items that contain this text. */
                 q?: string;
@@ -9789,7 +10146,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["DocumentHead"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -9801,7 +10158,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9855,7 +10212,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -9868,7 +10225,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9876,10 +10233,10 @@ export interface operations {
                     "application/json": components["schemas"]["Document"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9891,7 +10248,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9914,7 +10271,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9931,7 +10288,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9944,9 +10301,9 @@ export interface operations {
     getFiles: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description Only items that contain this text. */
                 q?: string;
@@ -9968,7 +10325,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["File"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -10063,7 +10420,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -10076,7 +10433,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -10084,10 +10441,10 @@ export interface operations {
                     "application/json": components["schemas"]["File"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -10099,7 +10456,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -10122,7 +10479,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -10139,7 +10496,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -10160,10 +10517,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Go on elsewhere */
+            /** @description Redirect */
             302: {
                 headers: {
-                    /** @description Where to go on. */
+                    /** @description The address to go to. */
                     Location: string;
                     [name: string]: unknown;
                 };

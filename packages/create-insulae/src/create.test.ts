@@ -105,14 +105,14 @@ test("a path that leads nowhere is refused in a sentence", () => {
   symlinkSync("missing", join(place, "dangling"));
   symlinkSync("loop", join(place, "loop"));
   for (const [path, sentence] of [
-    ["file", "is a file. Name a new folder."],
-    ["file/app", "is not a folder. Name another place."],
-    ["file/parent/app", "is not a folder. Name another place."],
+    ["file", "is a file. Choose a new folder."],
+    ["file/app", "is not a folder. Choose another path."],
+    ["file/parent/app", "is not a folder. Choose another path."],
     ["dangling", "is a symbolic link to nothing."],
-    ["dangling/app", "The project can't be made"],
+    ["dangling/app", "The project can't be created"],
     ["loop", "is a symbolic link to nothing."],
-    ["loop/app", "The project can't be made"],
-    [`${"long".repeat(100)}/app`, "The project can't be made: ENAMETOOLONG"],
+    ["loop/app", "The project can't be created"],
+    [`${"long".repeat(100)}/app`, "The project can't be created: ENAMETOOLONG"],
   ] as const) {
     said.error.mockClear();
     expect(create(path)).toEqual({ code: 1, error: expect.stringContaining(sentence) });

@@ -66,7 +66,7 @@ const objectsOf = ({ placement: { id, database, schema, role = "" } }: Tenant) =
     union all
     select database from control.placements where id = '${id}' and isolation <> 'pool'`);
 
-const passGrace = ({ id }: Tenant) =>
+const endGracePeriod = ({ id }: Tenant) =>
   asSuperuser(
     `update control.tenants set erase_after = now() - interval '1 second' where id = '${id}'`,
   );
@@ -102,9 +102,7 @@ describe.each(isolations)("a tenant in a %s", (isolation) => {
     const [tenant, { mark, userId }] = await makeTenant(isolation);
     const [other] = await makeTenant(isolation);
     const before = await tablesWith(tenant.id, mark);
-    expect(before).toEqual(
-      expect.arrayContaining([...Object.keys(controlRows), "pgboss.job_common", "pgboss.queue"]),
-    );
+    expect(before).toEqual(expect.arrayContaining([...Object.keys(controlRows), "control.jobs"]));
     expect(filesWith(mark)).toHaveLength(2);
     expect(await objectsOf(tenant)).toHaveLength(isolation === "pool" ? 0 : 3);
     const others = await tablesWith(other.id);
@@ -113,7 +111,7 @@ describe.each(isolations)("a tenant in a %s", (isolation) => {
     await app.tenants.sweep();
     expect(await tablesWith(tenant.id), "in its grace period").toContain("control.mails");
 
-    await passGrace(tenant);
+    await endGracePeriod(tenant);
     await app.tenants.sweep();
     expect(await tablesWith(tenant.id, mark, userId)).toEqual(isLeft);
     expect(await tablesWith(mark, userId)).toEqual([]);
@@ -162,7 +160,7 @@ describe.each(isolations)("a tenant in a %s", (isolation) => {
 test.each([
   ["before a database's placement is forgotten", "database", "control.placements"],
   ["after a schema is dropped, in the control plane", "schema", "control.mails"],
-  ["before the queue, of a pool", "pool", "pgboss.queue"],
+  ["before the jobs, of a pool", "pool", "control.jobs"],
   ["at the end", "database", "control.tenants"],
 ] as const)(
   "an erasure that breaks off %s is finished by the next",
@@ -170,7 +168,7 @@ test.each([
     const [tenant, { mark }] = await makeTenant(isolation);
     const breaks = table === "control.tenants" ? "update of erase_after" : "delete";
     await app.tenants.delete(tenant.id);
-    await passGrace(tenant);
+    await endGracePeriod(tenant);
     await asSuperuser(`
     create or replace function public.broken() returns trigger language plpgsql
       as $$ begin raise exception 'broken off'; end $$;
@@ -222,7 +220,7 @@ test("a table that no loaded feature lists is erased as well", async () => {
       select '${tenant.id}', gen_random_uuid(), id, '${mark}' from data.contacts
       where tenant_id = '${tenant.id}'`);
   await app.tenants.delete(tenant.id);
-  await passGrace(tenant);
+  await endGracePeriod(tenant);
   await app.tenants.sweep();
   expect(await tablesWith(tenant.id, mark)).toEqual(isLeft);
   await asSuperuser("drop table data.leftover");

@@ -93,6 +93,36 @@ test("slow statements of one tenant leave another its turn", async () => {
   await Promise.all(flood);
 });
 
+test("statements of one tenant that wait for a lock hold up nobody else", async () => {
+  const gate = Promise.withResolvers<void>();
+  const isHeld = Promise.withResolvers<void>();
+  const keeper = app.withTenant(other.tenant.id, ({ db }) =>
+    db.transaction().execute(async (tx) => {
+      await sql`select pg_advisory_xact_lock(108)`.execute(tx);
+      isHeld.resolve();
+      await gate.promise;
+    }),
+  );
+  await isHeld.promise;
+  let ended = 0;
+  const flood = Array.from({ length: 100 }, () =>
+    app
+      .withTenant(flooding.tenant.id, ({ db }) =>
+        db.query("select pg_advisory_xact_lock_shared(108)"),
+      )
+      .finally(() => {
+        ended += 1;
+      }),
+  );
+  for (let i = 0; i < 5; i += 1) {
+    expect((await other.call("GET", "/contacts")).status).toBe(200);
+    expect((await other.call("POST", "/contacts", { name: "Ada" })).status).toBe(201);
+  }
+  expect(ended).toBe(0);
+  gate.resolve();
+  await Promise.all([keeper, ...flood]);
+});
+
 test("requests of one tenant that keep the process busy leave another its turn", async () => {
   await flooding.call("GET", "/busy");
   await other.call("GET", "/busy");

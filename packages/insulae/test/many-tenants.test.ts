@@ -46,16 +46,12 @@ async function addIdleTenants(): Promise<void> {
      ), memberships as (
        insert into control.memberships (account_id, tenant_id, user_id)
        select owner_account_id, id, id from made
-     ), queues as (
-       insert into pgboss.queue (name, policy, retry_limit, retry_delay, retry_backoff,
-         expire_seconds, retention_seconds, deletion_seconds, partition, table_name)
-       select id, 'short', 2, 0, false, 900, 1000, 1000, false, 'job_common' from made
      ), jobs as (
-       insert into pgboss.job_common (name, state, data, policy, singleton_key, completed_on)
-       select id, 'completed', '{"job": "tests.note", "data": {}}', 'short', id, now() from made
+       insert into control.jobs (id, queue, job, data, state, finished_at)
+       select app.uuid_v7(), id, 'tests.note', '{}', 'completed', now() from made
      ), later as (
-       insert into pgboss.job_common (name, data, policy, singleton_key, start_after)
-       select id, '{"job": "tests.note", "data": {}}', 'short', 'later', now() + interval '1 day'
+       insert into control.jobs (id, queue, job, data, key, state, due_at)
+       select app.uuid_v7(), id, 'tests.note', '{}', 'later', 'held', now() + interval '1 day'
        from made
      ), measured as (
        insert into control.usage_measured (tenant_id, at)
@@ -82,7 +78,7 @@ async function addIdleTenants(): Promise<void> {
 async function rowsRead(): Promise<Record<string, number>> {
   const { rows } = await database.query<{ name: string; read: string }>(
     `select schemaname || '.' || relname as name, seq_tup_read + coalesce(idx_tup_fetch, 0) as read
-     from pg_stat_user_tables where schemaname in ('control', 'pgboss')`,
+     from pg_stat_user_tables where schemaname = 'control'`,
   );
   return Object.fromEntries(rows.map(({ name, read }) => [name, Number(read)]));
 }
@@ -99,7 +95,7 @@ async function muchReadBy(work: () => Promise<void>): Promise<(readonly [string,
 
 const jobCount = async () => {
   const { rows } = await database.query<{ n: number }>(
-    "select count(*)::int as n from pgboss.job_common",
+    "select count(*)::int as n from control.jobs",
   );
   return rows[0]?.n ?? 0;
 };

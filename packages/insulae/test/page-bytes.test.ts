@@ -121,7 +121,7 @@ test.each(Object.entries(platformLists))("%s, for platform administrators", asyn
 test("/jobs", async () => {
   const id = await parkJob(app, member.tenant.id);
   await app.withPlatform("make its data large", ({ control }) =>
-    sql`update pgboss.job_common set data = jsonb_build_object('data', repeat('x', 9000))
+    sql`update control.jobs set data = to_jsonb(repeat('x', 9000))
       where id = ${id}::uuid`.execute(control),
   );
   expect((await member.call("GET", "/jobs")).body.items).toMatchObject([{ id, data: null }]);

@@ -26,6 +26,7 @@ const tellers: Readonly<Record<string, string>> = {
   "POST /api/v1/auth/login": "it signs in",
   "POST /api/v1/auth/refresh": "it gives new tokens",
   "POST /api/v1/auth/switch": "it signs in elsewhere",
+  "POST /api/v1/auth/tenant-tokens": "it gives a token for a tenant",
   "POST /api/v1/auth/password-change": "it signs in anew, since all sessions have ended",
   "POST /api/v1/api-keys": "it gives the key, which is nowhere else",
   "POST /api/v1/webhooks": "it gives the secret, which is nowhere else",

@@ -1,6 +1,6 @@
 /**
- * `createApp()`: the composition root. The only place that knows all parts; what it wires together
- * is drawn in docs/architecture.md. Nothing is global: two apps can live in one process.
+ * `createApp()`: the composition root, the only place that knows all parts (drawn in
+ * docs/architecture.md). Nothing is global: two apps can run in one process.
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
@@ -22,8 +22,8 @@ import { type AdmitHost, createDevelopmentHosts } from "../kernel/http/server/de
 import { createHttpServer } from "../kernel/http/server/server.ts";
 import { createAuthorise } from "../kernel/identity/authorise.ts";
 import { createCrossTenantAudit } from "../kernel/identity/cross-tenant.ts";
-import { createFactsOf } from "../kernel/identity/request-facts.ts";
 import { createResolver } from "../kernel/identity/resolution.ts";
+import { createReadInput } from "../kernel/identity/resolver-input.ts";
 import { redeemTicket } from "../kernel/identity/tickets.ts";
 import { measureQueue } from "../kernel/job-worker/job-metrics.ts";
 import { chain } from "../kernel/lib/maybe-promise.ts";
@@ -52,11 +52,11 @@ import { startUpkeep } from "./upkeep.ts";
 import { version } from "./version.ts";
 
 /**
- * Makes an app: opens (or starts) its databases, migrates and checks them, wires everything up. It changes nothing of
- * the process.
+ * Creates an app: opens (or starts) its databases, migrates and checks them, and wires everything
+ * up. Changes nothing of the process.
  *
- * @throws DeclarationError with all that is wrong with the options and the features, before anything is opened;
- *   ConfigError, IsolationError, TablesDiffer.
+ * @throws DeclarationError with everything wrong with options and features, before anything is
+ * opened; ConfigError, IsolationError, TablesDiffer
  * @example
  * const app = await createApp({ features: [invoices] });
  * await app.tenants.create({ key: "acme", name: "Acme Corp", isolation: "database" });
@@ -104,8 +104,8 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
 
 interface Assembled extends Omit<App, "reopenLog" | "run" | "close"> {
   /**
-   * @param onDatabaseStop called when everything but the embedded PostgreSQL has ended. That writes its checkpoint,
-   *   however long it takes: a deadline for the rest ends here.
+   * @param onDatabaseStop called when everything but the embedded PostgreSQL has stopped. Its final
+   * checkpoint takes as long as it needs, so any deadline ends here
    */
   close(onDatabaseStop?: () => void): Promise<void>;
 }
@@ -125,13 +125,13 @@ async function assemble(
     baseDomain: config.baseDomain,
     platformHosts: ["localhost", new URL(config.baseUrl).hostname],
   });
-  // As Fastify decides whose `X-Forwarded-…` it believes.
+  // Fastify's own way of deciding whose `X-Forwarded-…` to trust.
   const trusted = proxyAddress.compile([...config.trustProxy]);
   const findPresented = createFindPresented(
     (address) => trusted(address, 0),
     config.trustClientCert,
   );
-  const factsOf = createFactsOf(findPresented, (purpose, ticket) =>
+  const readInput = createReadInput(findPresented, (purpose, ticket) =>
     redeemTicket(platform.oneTimeTokens, purpose, ticket),
   );
   const crossTenant = createCrossTenantAudit({
@@ -156,11 +156,11 @@ async function assemble(
   const http = createHttpServer({
     features,
     admitHost,
-    identify: createIdentify({ factsOf, resolver, platform, databaseOf }),
+    identify: createIdentify({ readInput, resolver, platform, databaseOf }),
     authorise: createAuthorise(
       config.env === "production" ? undefined : platform.permissions.rolesWith,
     ),
-    // Whichever worker is asked, it is about all.
+    // Whichever worker is asked, it reports on all.
     metrics: { ...installation.metrics, ...(worker && { text: worker.allMetrics }) },
     metricsToken: config.metricsToken,
     tracing: installation.tracing,
@@ -168,7 +168,7 @@ async function assemble(
       database: () => sql`select 1`.execute(control),
       others: {
         announcements: async () => {
-          if (!announcements.listening()) throw new Error("announcements can't be heard");
+          if (!announcements.listening()) throw new Error("announcements are not being received");
         },
         writes: () => requireWrites(control),
         ...(redis && { redis: () => redis.run((client) => client.sendCommand(["PING"])) }),
@@ -205,7 +205,8 @@ async function assemble(
     dialects: new Set(dialects),
     pages: {
       pages: pagesOf({ config, name, version }),
-      // Elsewhere an answer would tell which tenants there are: one that is suspended has none.
+      // On other hosts, a response would reveal which tenants exist: a suspended one looks like
+      // none.
       isPlatformHost: (host) =>
         config.env === "production"
           ? hostLookup(host) === undefined
@@ -237,7 +238,10 @@ async function assemble(
   const upkeep = startUpkeep(installation, services, tls);
   const drain = async () => {
     if (!http.server.listening || drainMs === 0) return;
-    log.info({ seconds: config.drainSeconds }, "Insulae stops: not ready, and serving until then");
+    log.info(
+      { seconds: config.drainSeconds },
+      "Insulae is stopping: reports not ready, and serves until then",
+    );
     http.drain();
     await sleep(drainMs);
   };
@@ -298,7 +302,7 @@ const developmentHosts = (
     isRegistered: (hostname) =>
       chain(
         catalogue.find({ by: "host", value: hostname }),
-        // One that is registered may be nobody's yet.
+        // A registered host may not have a tenant yet.
         (tenant) => tenant !== undefined || isRegistered(platform, hostname),
       ),
   });

@@ -1,4 +1,4 @@
-/** Tenants: which there are, under which names, where their rows are, and how they come and go. */
+/** Composes tenants: their catalogue, hosts, placements and life cycle. */
 import type { Announcements } from "../kernel/announcements/announcements.ts";
 import type {
   DataServices,
@@ -27,7 +27,7 @@ export interface TenancyParts {
   readonly storage: DataServices["storage"];
   readonly audit: RecordingServices["audit"];
   readonly dns: Dns;
-  /** The application's own settings of tenants. */
+  /** The application's own tenant settings. */
   readonly settings: Pick<TenantSettings<unknown>, "check"> | undefined;
 }
 
@@ -40,7 +40,7 @@ export function composeTenancy(
   const { follow } = announcements;
   const refreshServers = (id?: string) =>
     void servers.refresh(id).catch((error: unknown) => {
-      log.warn({ err: error }, "The URLs of servers could not be read again");
+      log.warn({ err: error }, "Could not reload the servers' URLs");
     });
   follow({ server: refreshServers, anything: () => refreshServers() });
   const catalogue = createCatalogue({

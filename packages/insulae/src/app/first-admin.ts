@@ -3,9 +3,9 @@ import type { Installation } from "./installation.ts";
 import type { Services } from "./services.ts";
 
 /**
- * Makes the first platform administrator, if there is none, and writes it to the audit log.
+ * Creates the first platform administrator, if there is none, with an audit entry.
  *
- * @param admin by default the one of ADMIN_EMAIL and ADMIN_PASSWORD; without a password, with a new one.
+ * @param admin default: ADMIN_EMAIL and ADMIN_PASSWORD; without a password, one is generated
  */
 export async function makeFirstAdmin(
   { config, control }: Installation,

@@ -1,34 +1,34 @@
 import type { Platform } from "../kernel/feature/platform.ts";
 import type { Caller, Identify } from "../kernel/http/state/request-state.ts";
 import type { Identity } from "../kernel/identity/identity.ts";
-import type { FactsOf } from "../kernel/identity/request-facts.ts";
 import type { Resolver } from "../kernel/identity/resolution.ts";
+import type { ReadInput } from "../kernel/identity/resolver-input.ts";
 import { chain } from "../kernel/lib/maybe-promise.ts";
 import type { Installation } from "./installation.ts";
 
 export interface IdentifyOptions {
-  readonly factsOf: FactsOf;
+  readonly readInput: ReadInput;
   readonly resolver: Resolver;
   readonly platform: Platform;
   readonly databaseOf: Installation["databaseOf"];
 }
 
-/** Finds out from what a request says who calls, and gives them the tenant's database and the platform. */
+/** Resolves a request to its caller, with the tenant's database and the platform. */
 export function createIdentify(options: IdentifyOptions): Identify {
-  const { factsOf, resolver, platform, databaseOf } = options;
+  const { readInput, resolver, platform, databaseOf } = options;
   return (request, route) => {
-    const facts = factsOf(request, route);
+    const input = readInput(request, route);
     const identity =
-      facts instanceof Promise
-        ? facts.then((known) => resolver(known, route))
-        : resolver(facts, route);
+      input instanceof Promise
+        ? input.then((known) => resolver(known, route))
+        : resolver(input, route);
     return chain(identity, (known) => new KnownCaller(known, platform, databaseOf));
   };
 }
 
 /**
- * A class, since a getter in an object literal costs a hidden class for each object, which lives, and with it all
- * that the request holds, until the old generation is collected.
+ * A class, because a getter in an object literal costs a hidden class per object, which keeps
+ * everything the request refers to alive until the old generation is collected.
  */
 class KnownCaller implements Caller {
   readonly tenant: Caller["tenant"];

@@ -1,4 +1,4 @@
-/** How an app begins to serve: one order for a program's own and for `insulae start`. */
+/** Starts serving, in the same order for `app.run()` and `insulae start`. */
 
 import type { Config } from "../config/config.ts";
 import type { HttpServer } from "../kernel/http/server/server.ts";
@@ -14,7 +14,7 @@ import { version } from "./version.ts";
 import { welcome } from "./welcome.ts";
 
 export interface ListenParts extends Pick<Start, "moveTo" | "watched"> {
-  /** The application's. */
+  /** The application's name. */
   readonly name: string | undefined;
   readonly config: Config;
   readonly http: Pick<HttpServer, "listen">;
@@ -22,7 +22,7 @@ export interface ListenParts extends Pick<Start, "moveTo" | "watched"> {
   readonly logPort: Pick<LogPort, "listen">;
   readonly app: Pick<App, "ensureAdmin" | "tenants">;
   readonly log: Logger;
-  /** Whether it is one of several workers, for all of which their primary does what is done once. */
+  /** Whether it is one of several workers; their primary does one-time work for all. */
   readonly isWorker: boolean;
 }
 

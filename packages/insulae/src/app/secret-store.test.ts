@@ -67,8 +67,16 @@ describeWithMoto("settings in AWS Secrets Manager", () => {
   });
 
   test.each([
-    ["a name that is no setting", '{"MASTER_SECRETS": "x"}', /MASTER_SECRETS in .* is no setting/],
-    ["the name of another secret", '{"AWS_SECRET_ID": "x"}', /AWS_SECRET_ID in .* is no setting/],
+    [
+      "a name that is no setting",
+      '{"MASTER_SECRETS": "x"}',
+      /MASTER_SECRETS in .* is not a setting/,
+    ],
+    [
+      "the name of another secret",
+      '{"AWS_SECRET_ID": "x"}',
+      /AWS_SECRET_ID in .* is not a setting/,
+    ],
     ["a number", '{"PORT": 80}', /not a JSON object of texts/],
     ["a list", '["PORT"]', /not a JSON object of texts/],
     ["what is no JSON", "MASTER_SECRET=x", /not a JSON object of texts/],

@@ -3,7 +3,7 @@ import type { Config } from "../config/config.ts";
 import type { FirstAdmin } from "../features/accounts/accounts.feature.ts";
 
 export interface Started {
-  /** The application's; absent: Insulae itself. */
+  /** The application's name; absent: Insulae itself. */
   readonly name?: string | undefined;
   readonly version: string;
   readonly url: string;
@@ -25,7 +25,7 @@ export const welcomeDocument = ({ version, url, config, admin }: Omit<Started, "
   pid: process.pid,
 });
 
-/** What to do with a server that has just been started. */
+/** The banner after a start: URLs, credentials, next steps. */
 export function welcome(started: Started): string {
   const { name, version, url, config, admin, seconds } = started;
   const title = name === undefined ? `Insulae ${version}` : name;

@@ -111,7 +111,7 @@ describe("an application's databases", () => {
     expect(suspended.code, suspended.stderr).toBe(0);
     write("both.config.ts", configuration("[...standardFeatures, notes], retired: ['notes']"));
     const both = await insulae(project, "tenant resume acme --app both.config.ts");
-    expect(both.stderr).toContain("the feature notes is loaded: take it off `retired`");
+    expect(both.stderr).toContain("the feature notes is loaded: remove it from `retired`");
     expect((await insulae(project, "tenant resume acme")).code).toBe(0);
   });
 

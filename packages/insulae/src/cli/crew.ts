@@ -26,7 +26,7 @@ import { type WorkerRole, workerVariable } from "./start-worker.ts";
 export interface Crew {
   /** @returns their address, once all listen. @throws CommandError of the first that can't start */
   start(): Promise<string>;
-  tellAll(topic: string): void;
+  notifyAll(topic: string): void;
   /**
    * Stops all workers gracefully and kills those still running at the deadline.
    *
@@ -103,7 +103,7 @@ export function createCrew(options: CrewOptions): Crew {
     peer.on<Failure>("failed", ({ code, message, exitCode }) =>
       listening.reject(new CommandError(code, message, exitCode)),
     );
-    if (worker.process.stdout) passOnLines(worker.process.stdout);
+    if (worker.process.stdout) forwardLines(worker.process.stdout);
     worker.once("exit", (code, signal) => {
       leave();
       closeUntaken();
@@ -164,8 +164,8 @@ export function createCrew(options: CrewOptions): Crew {
       state = "running";
       return address;
     },
-    tellAll(topic) {
-      for (const { peer } of members.values()) peer.tell(topic);
+    notifyAll(topic) {
+      for (const { peer } of members.values()) peer.notify(topic);
     },
     async stop(deadlineMs) {
       state = "stopping";
@@ -177,7 +177,7 @@ export function createCrew(options: CrewOptions): Crew {
         for (const id of late) kill(id, "did not exit in time");
       }, deadlineMs);
       const ended = [...members.values()].map(({ process: worker, peer }) => {
-        peer.tell("stop");
+        peer.notify("stop");
         return once(worker, "exit");
       });
       await Promise.all(ended);
@@ -188,7 +188,7 @@ export function createCrew(options: CrewOptions): Crew {
 }
 
 /** Forwards whole lines, so that lines of several workers don't mix. */
-function passOnLines(output: Readable): void {
+function forwardLines(output: Readable): void {
   let rest = Buffer.alloc(0);
   output.on("data", (chunk: Buffer) => {
     const end = chunk.lastIndexOf("\n") + 1;

@@ -106,21 +106,22 @@ describe("rows", () => {
   });
 });
 
-test("rows of the control plane, and a queue, of an erased tenant; not a live tenant's queue", async () => {
+test("rows of the control plane, and jobs, of an erased tenant; not a live tenant's jobs", async () => {
   await asSuperuser(`
     insert into control.mails (tenant_id, template, recipient) values ('${erased.id}', 'a', 'b');
     insert into control.usage_daily values ('${erased.id}', '2026-01-01', 'requests', 1);
-    select pgboss.create_queue('${nobody}', '{"policy": "short"}');
-    select pgboss.create_queue('${pooled.id}', '{"policy": "short"}')`);
+    insert into control.jobs (id, queue, job, data) values
+      (gen_random_uuid(), '${nobody}', 'tests.test', '{}'),
+      (gen_random_uuid(), '${pooled.id}', 'tests.test', '{}')`);
   const { "control plane": found = "", ...others } = await findings();
   expect(found.split("\n").slice(1)).toEqual([
     `control.mails, of ${erased.id}`,
     `control.usage_daily, of ${erased.id}`,
-    `queue, of ${nobody}`,
+    `control.jobs, of ${nobody}`,
   ]);
   expect(others).toEqual({});
   await asSuperuser(`
-    delete from control.mails; delete from control.usage_daily; select pgboss.delete_queue('${nobody}')`);
+    delete from control.mails; delete from control.usage_daily; delete from control.jobs`);
 });
 
 test("files of an erased tenant", async () => {
@@ -142,7 +143,7 @@ test("a table that no feature lists, in a tenant's database", async () => {
   );
   const { tables = "", ...others } = await findings();
   expect(tables).toContain(
-    `${placed.placement.database}: no feature makes or lists the table data.by_hand`,
+    `${placed.placement.database}: no feature creates or lists the table data.by_hand`,
   );
   expect(others).toEqual({});
 });

@@ -8,8 +8,8 @@ import { featuresOf } from "../features/index.ts";
 import type { Logger } from "../kernel/telemetry/log.ts";
 
 /**
- * Does once what each server would do when it starts: migrates all that is to be migrated, and whatever `fn`
- * does then. Gives everything back.
+ * Does once for all workers what each server would do at its start: migrates, then runs `fn`.
+ * Closes everything afterwards.
  */
 export async function prepareNode<Result>(
   { features, settings, retired }: Application,

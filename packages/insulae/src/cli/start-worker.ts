@@ -60,7 +60,7 @@ export async function startWorker(
     giveBackMemory();
     const address = await app.listen();
     peer.on("reopenLog", app.reopenLog);
-    peer.tell("listening", address);
+    peer.notify("listening", address);
   } catch (error) {
     await app?.close();
     const { code, message, exitCode } = explain(error);

@@ -82,7 +82,7 @@ export async function startWorkers(
     ...(file && {
       onHangUp: () => {
         file.reopen();
-        crew.tellAll("reopenLog");
+        crew.notifyAll("reopenLog");
       },
     }),
   });

@@ -100,12 +100,12 @@ export const sessionRoutes = (r: RouteBuilder<UserTables>["absolute"]) => [
         errorShape,
       },
       async ({ platform, request, audit, tenant, user, credential, body }) => {
-        const setting = { platform, request, audit, showNames: true };
+        const deps = { platform, request, audit, showNames: true };
         // The body may be absent.
         const shown = (body as typeof body | undefined)?.refresh_token;
         const reply = shown
-          ? refresh(setting, tenant, shown)
-          : refreshByAccessToken(setting, user, credential);
+          ? refresh(deps, tenant, shown)
+          : refreshByAccessToken(deps, user, credential);
         return sessionTokensOf(await reply);
       },
     ),

@@ -63,8 +63,8 @@ export const addressBook = feature<Tables>("address-book", {
         const { username, email, password } = body;
         const where = await tenantOrDefault(platform, tenant);
         await refuseOtherTenant({ platform, audit }, where, body);
-        const setting = { platform, request, audit, log };
-        await register(setting, where, { username, email, password }, { firstOwns: !tenant });
+        const deps = { platform, request, audit, log };
+        await register(deps, where, { username, email, password }, { firstOwns: !tenant });
         // The same response whether or not the e-mail has to be verified first.
         return { message: "User registered", user: { username, email: canonicalEmail(email) } };
       },

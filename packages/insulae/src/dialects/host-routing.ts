@@ -204,8 +204,8 @@ const openRoutes = (r: RouteBuilder<Tables>["absolute"]) => [
       const tenant = known(context.tenant);
       const { username: name, password } = body;
       const by = name.includes("@") ? "email" : "username";
-      const setting = { platform, request, audit, log, browser: header };
-      await logIn(setting, tenant, { by, name, password });
+      const deps = { platform, request, audit, log, browser: header };
+      await logIn(deps, tenant, { by, name, password });
       return { message: "Login successful" };
     },
   ),

@@ -218,8 +218,8 @@ export const masterTenant = feature<UserTables>("master-tenant", {
         errors: [emailTaken, permissionNotHeld, quotaExceeded],
         errorShape,
       },
-      async (setting) => {
-        return memberIn(setting.tenant, await addUser(setting, setting.body));
+      async (context) => {
+        return memberIn(context.tenant, await addUser(context, context.body));
       },
     ),
 
@@ -243,9 +243,9 @@ export const masterTenant = feature<UserTables>("master-tenant", {
         errors: [userNotFound, emailTaken, roleAboveOwn, permissionNotHeld, quotaExceeded],
         errorShape,
       },
-      async (setting) => {
-        const { id, ...changes } = setting.body;
-        return memberIn(setting.tenant, await editUser(setting, { id }, changes));
+      async (context) => {
+        const { id, ...changes } = context.body;
+        return memberIn(context.tenant, await editUser(context, { id }, changes));
       },
     ),
 
@@ -260,7 +260,7 @@ export const masterTenant = feature<UserTables>("master-tenant", {
         errors: [userNotFound, lastOwner, ownsTenant, roleAboveOwn, permissionNotHeld],
         errorShape,
       },
-      (setting) => dropUser(setting, setting.query),
+      (context) => dropUser(context, context.query),
     ),
   ],
 });

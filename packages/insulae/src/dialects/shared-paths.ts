@@ -127,7 +127,7 @@ const tokensOf = (reply: SignedInReply) => {
   return { access_token, refresh_token, token_type };
 };
 
-interface Setting {
+interface LogInDeps {
   readonly platform: Platform;
   readonly request: RequestInfo;
   readonly audit: TenantAudit;
@@ -171,26 +171,26 @@ async function whoHas({ control, withTenant }: Platform, home: Tenant | undefine
  * only the user has verified the e-mail: otherwise somebody could lock out the user by registering
  * an account with it.
  */
-async function logInSomewhere(setting: Setting, credentials: Credentials) {
-  const home = await findDefault(setting.platform);
+async function logInSomewhere(deps: LogInDeps, credentials: Credentials) {
+  const home = await findDefault(deps.platform);
   // Accounts have no usernames.
-  if (home && credentials.by === "username") return logIn(setting, home, credentials);
-  const { account, user } = await whoHas(setting.platform, home, credentials.name);
+  if (home && credentials.by === "username") return logIn(deps, home, credentials);
+  const { account, user } = await whoHas(deps.platform, home, credentials.name);
   const asAccount = account && (!user || account.email_verified || !user.email_verified);
   return home && !asAccount
-    ? logIn(setting, home, credentials)
-    : logIn(setting, undefined, credentials, { core: true });
+    ? logIn(deps, home, credentials)
+    : logIn(deps, undefined, credentials, { core: true });
 }
 
 /** Logs in with the cookie that browsers send with the WebSocket handshake. */
 async function logInToAddressBook(
-  setting: Setting & { readonly header: (name: string, value: string) => void },
+  deps: LogInDeps & { readonly header: (name: string, value: string) => void },
   tenant: Tenant,
   { name, password }: { readonly name: string; readonly password: string },
 ): Promise<SignedInReply> {
-  const { platform, request, header } = setting;
+  const { platform, request, header } = deps;
   const credentials = { by: byNameOf(name), name, password };
-  const reply = await logIn({ ...setting, showNames: true }, tenant, credentials);
+  const reply = await logIn({ ...deps, showNames: true }, tenant, credentials);
   const subject = await findUserSubject(platform, tenant, asId(reply.user.id));
   if (subject) await signIn({ platform, request, browser: header }, subject);
   return reply;
@@ -201,19 +201,19 @@ async function logInToAddressBook(
  * if no tenant is named and the name is not a user of `DEFAULT_TENANT`.
  */
 async function logInToAddressBookOrCore(
-  setting: Parameters<typeof logInToAddressBook>[0],
+  deps: Parameters<typeof logInToAddressBook>[0],
   named: { readonly name: string; readonly password: string },
 ): Promise<SignedInReply> {
-  const home = await findDefault(setting.platform);
+  const home = await findDefault(deps.platform);
   const credentials = { by: byNameOf(named.name), ...named };
   if (!home || credentials.by === "username") {
-    return logInToAddressBook(setting, await tenantOrDefault(setting.platform, home), named);
+    return logInToAddressBook(deps, await tenantOrDefault(deps.platform, home), named);
   }
   // Choose one before comparing the password: see `logInSomewhere`.
-  const { user, account } = await whoHas(setting.platform, home, named.name);
+  const { user, account } = await whoHas(deps.platform, home, named.name);
   return account && !user
-    ? logIn(setting, undefined, credentials, { core: true })
-    : logInToAddressBook(setting, home, named);
+    ? logIn(deps, undefined, credentials, { core: true })
+    : logInToAddressBook(deps, home, named);
 }
 
 export const sharedPaths = feature<UserTables>("shared-paths", {
@@ -250,8 +250,8 @@ export const sharedPaths = feature<UserTables>("shared-paths", {
             ? await tenantOrDefault(platform, tenant)
             : await findDefault(platform);
           const where = tenant ?? (owner === undefined ? home : undefined);
-          const setting = { platform, request, audit, log };
-          const reply = await register(setting, where, person, { firstOwns: !tenant });
+          const deps = { platform, request, audit, log };
+          const reply = await register(deps, where, person, { firstOwns: !tenant });
           if ("verification_required" in reply) return reply;
           const { user } = reply;
           if (named && !tenant) return profileOf(user);
@@ -282,11 +282,11 @@ export const sharedPaths = feature<UserTables>("shared-paths", {
         errorShape: authErrors,
       },
       async ({ platform, request, tenant, body, audit, log }) => {
-        const setting = { platform, request, audit, log };
+        const deps = { platform, request, audit, log };
         const credentials = credentialsOf(body);
         const reply = await (tenant
-          ? logIn(setting, tenant, credentials)
-          : logInSomewhere(setting, credentials));
+          ? logIn(deps, tenant, credentials)
+          : logInSomewhere(deps, credentials));
         return {
           token: bearerOf(reply).access_token,
           ...tokensOf(reply),
@@ -320,23 +320,23 @@ export const sharedPaths = feature<UserTables>("shared-paths", {
         errorShape: logInErrors,
       },
       async ({ platform, request, tenant, body, header, audit, log }) => {
-        const setting = { platform, request, audit, log };
+        const deps = { platform, request, audit, log };
         const { username_or_email: name, password } = body;
         const home = tenant ?? (await findDefault(platform));
-        await refuseOtherTenant(setting, home, body);
+        await refuseOtherTenant(deps, home, body);
         const where = namesTenant(body) ? home : tenant;
         if (name === undefined) {
           const credentials = credentialsOf(body);
           const reply = await (where
-            ? logIn(setting, where, credentials)
-            : logInSomewhere(setting, credentials));
+            ? logIn(deps, where, credentials)
+            : logInSomewhere(deps, credentials));
           return {
             token: bearerOf(reply).access_token,
             ...tokensOf(reply),
             user: bothOf(reply.user),
           };
         }
-        const browser = { ...setting, header };
+        const browser = { ...deps, header };
         const reply = await (where
           ? logInToAddressBook(browser, where, { name, password })
           : logInToAddressBookOrCore(browser, { name, password }));

@@ -30,6 +30,7 @@ import { sessionData } from "./session-data/session-data.feature.ts";
 import { storageFeature } from "./storage/storage.feature.ts";
 import { tenants } from "./tenants/tenants.feature.ts";
 import { usage } from "./usage/usage.feature.ts";
+import { userSessions } from "./user-sessions/user-sessions.feature.ts";
 import { users } from "./users/users.feature.ts";
 import { webhooks } from "./webhooks/webhooks.feature.ts";
 
@@ -46,6 +47,7 @@ export const coreFeatures: readonly Feature[] = [
   users,
   roles,
   factors,
+  userSessions,
   apiKeys,
   clientCertificates,
   identityProviders,

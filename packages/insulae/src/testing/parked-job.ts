@@ -1,7 +1,7 @@
 import { CompiledQuery } from "kysely";
 import type { App } from "../app/app-api.ts";
 
-/** Makes a parked job of the tenant, as if it had failed too often. @returns its id. */
+/** Creates a parked job of the tenant, as if its retries were used up. @returns its id */
 export async function parkJob(
   app: Pick<App, "tenants" | "withPlatform">,
   tenant: string,
@@ -13,12 +13,10 @@ export async function parkJob(
   });
 }
 
-/** No node knows such a job, so that whoever tries it again leaves it for an hour. */
+/** Unknown to all nodes, so that a node which retries it leaves it for an hour. */
 const parked = `
-  with made as materialized (select pgboss.create_queue($1, '{"policy": "short"}'))
-  insert into pgboss.job (
-    id, name, state, data, policy, singleton_key, retry_delay, started_on, completed_on, output
-  )
-  select app.uuid_v7(), $1, 'failed', '{"job": "tests.broken", "data": {}}', 'short',
-    gen_random_uuid()::text, 3600, now(), now(), '{"error": "it is broken"}'
-  from made returning id`;
+  insert into control.jobs (
+    id, queue, state, job, data, backoff_seconds, attempts, started_at, finished_at, error)
+  values (
+    app.uuid_v7(), $1, 'parked', 'tests.broken', '{}', 3600, 1, now(), now(), 'it is broken')
+  returning id`;

@@ -1,4 +1,4 @@
-/** Has jobs run while a test waits. */
+/** Runs jobs while a test waits. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import type { App } from "../app/app-api.ts";
@@ -13,18 +13,18 @@ interface FailedJob {
 }
 
 /**
- * Makes jobs due and waits until they, and those that they send, have ended. A job that sends itself for later
- * runs once.
+ * Makes jobs due and waits until they, and those that they send, are done. A job that reschedules
+ * itself runs once.
  *
  * @param client the administrator, in the main database
- * @param reported the ids of failed jobs that a test knows of; gets those that it hears of now
- * @throws Error if one has failed for good
+ * @param reported ids of failed jobs that the test knows of; new failures are added
+ * @throws Error if one failed permanently
  */
 export async function runJobs(app: App, client: pg.Client, reported: Set<string>): Promise<void> {
   const until = performance.now() + longestMs;
   const hastened = new Set<string>();
   for (;;) {
-    // A job may move from an outbox to the queue, and end and leave another, between two looks.
+    // Between two looks, a job may move from an outbox to the queue, or finish and send another.
     const before = await makeDue(client, hastened);
     const outboxes = await findOutboxes(app, client);
     const after = await makeDue(client, hastened);
@@ -38,21 +38,20 @@ export async function runJobs(app: App, client: pg.Client, reported: Set<string>
   }
 }
 
-const jobKey = "name || '/' || (data ->> 'job')";
+const jobKey = "queue || '/' || job";
 
 interface Queue {
-  /** The names of jobs that wait or run; those of suspended tenants wait for them to be active. */
+  /** The names of waiting and running jobs, without those of suspended tenants. */
   readonly waiting: readonly string[];
-  /** How many there are, with those that have ended. */
+  /** The number of jobs, including finished ones. */
   readonly count: string;
 }
 
-/** @param hastened the tenants and jobs that were not due yet and were made so; gets those that are now. */
+/** @param hastened tenants and jobs that were made due before their time; new ones are added */
 async function makeDue(client: pg.Client, hastened: Set<string>): Promise<Queue> {
   const due = await client.query<{ key: string }>(
-    `update pgboss.job_common set start_after = now(), blocked = false
-     where state < 'active' and start_after > now()
-       and (state = 'retry' or ${jobKey} <> all($1))
+    `update control.jobs set due_at = now(), state = 'ready'
+     where state = 'held' and (attempts > 0 or ${jobKey} <> all($1))
      returning ${jobKey} as key`,
     [[...hastened]],
   );
@@ -60,11 +59,11 @@ async function makeDue(client: pg.Client, hastened: Set<string>): Promise<Queue>
   if (due.rows.length > 0) await client.query("select pg_notify('insulae', 'job')");
   const { rows } = await client.query<Queue>(
     `select count(*), coalesce(
-       json_agg(data ->> 'job') filter (where state <= 'active'
-         and (state <> 'created' or start_after <= now()) and (job.name = $1 or exists (
-         select from control.tenants where id::text = job.name and status = 'active'))),
+       json_agg(job) filter (where state in ('ready', 'running', 'held')
+         and (state <> 'held' or attempts > 0 or due_at <= now()) and (queue = $1 or exists (
+         select from control.tenants where id::text = queue and status = 'active'))),
        '[]') as waiting
-     from pgboss.job_common job`,
+     from control.jobs`,
     [platformQueue],
   );
   return rows[0] ?? { waiting: [], count: "0" };
@@ -73,8 +72,7 @@ async function makeDue(client: pg.Client, hastened: Set<string>): Promise<Queue>
 /** @throws Error */
 async function refuseFailed(client: pg.Client, reported: Set<string>): Promise<void> {
   const { rows } = await client.query<FailedJob>(
-    `select id, data ->> 'job' as job, output -> 'error' as error
-     from pgboss.job_common where state = 'failed'`,
+    "select id, job, error from control.jobs where state = 'parked'",
   );
   const [first, ...others] = rows.filter(({ id }) => !reported.has(id));
   for (const { id } of rows) reported.add(id);
@@ -83,7 +81,7 @@ async function refuseFailed(client: pg.Client, reported: Set<string>): Promise<v
   throw new Error(`the job ${first.job} failed: ${String(first.error)}${more}`);
 }
 
-/** Jobs that were sent in a transaction, and are not in the queue yet. @returns their names */
+/** Jobs sent in a transaction that are not in the queue yet. @returns their names */
 async function findOutboxes(app: App, client: pg.Client): Promise<readonly string[]> {
   const { rows } = await client.query<{ id: string }>(
     `select distinct tenant_id as id

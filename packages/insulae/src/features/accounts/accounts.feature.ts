@@ -12,11 +12,17 @@ export {
   findMembership,
   listMemberships,
 } from "./accounts.queries.ts";
-export { SessionChoice, SignedIn, TenantReference, TenantSummary } from "./accounts.schemas.ts";
+export {
+  SessionChoice,
+  SessionView,
+  SignedIn,
+  TenantReference,
+  TenantSummary,
+} from "./accounts.schemas.ts";
 export { ensureAdmin, type FirstAdmin } from "./admin.ts";
 export { isOwnPassword } from "./change-password.ts";
 export { type Credentials, logIn, refuseLogIn } from "./log-in.ts";
-export { endSessionsOf } from "./own-sessions.ts";
+export { endSessionsOf, listSessionsOf } from "./own-sessions.ts";
 export { invalidLink, verifyEmail } from "./recovery.ts";
 export { refresh, refreshByAccessToken } from "./refresh.ts";
 export { createVerifiedAccount, invitationOnly, register } from "./registration.ts";

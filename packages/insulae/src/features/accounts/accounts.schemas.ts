@@ -45,6 +45,11 @@ export const Switch = Type.Object(
   { $id: "Switch", description: "`tenant: null` switches to the platform, outside all tenants." },
 );
 
+export const TenantTokenRequest = Type.Object(
+  { tenant: TenantReference },
+  { $id: "TenantTokenRequest" },
+);
+
 export const Refresh = Type.Object(
   { refresh_token: Type.String({ minLength: 1, maxLength: 200 }) },
   { $id: "Refresh" },
@@ -131,6 +136,19 @@ export const SignedIn = Type.Object(
     ...whoAndWhere,
   },
   { $id: "SignedIn" },
+);
+
+export const TenantToken = Type.Object(
+  {
+    access_token: secretText("Send it as `Authorization: Bearer …`, from this tab only."),
+    token_type: Type.Literal("Bearer"),
+    expires_in: Type.Integer({ description: "Seconds." }),
+    tenant: TenantSummary,
+    permissions: Type.Array(Type.String(), {
+      description: "The caller's in the tenant, as they are now.",
+    }),
+  },
+  { $id: "TenantToken" },
 );
 
 export const VerificationPending = Type.Object(

@@ -1,4 +1,4 @@
-import type { SessionCredential } from "../../kernel/identity/credential.ts";
+import { refuseTenantToken, type SessionCredential } from "../../kernel/identity/credential.ts";
 import { invalidToken } from "../../kernel/identity/errors.ts";
 import type { Principal } from "../../kernel/identity/principal.ts";
 import { idOf, type Subject } from "../../kernel/identity/subject.ts";
@@ -26,7 +26,7 @@ interface PasswordChange {
  * Changes the caller's password, ends all their sessions, and opens a new session in the same
  * context. For a user who is linked to an account, this is the account's password.
  *
- * @throws wrongPassword, weakPassword, passwordsBusy
+ * @throws wrongPassword, weakPassword, passwordsBusy, tenantTokenRefused
  */
 export async function changePassword(
   context: SignInContext,
@@ -36,6 +36,7 @@ export async function changePassword(
   { current_password: current, new_password: chosen }: PasswordChange,
 ): Promise<SignedInReply> {
   const { platform } = context;
+  refuseTenantToken(credential);
   const proof = await platform.sessions.findProof(credential.sessionId);
   if (!proof) throw invalidToken();
   const held = await findPassword(context, principal, tenant);

@@ -33,7 +33,7 @@ export const newSignInMail = mailTemplate<{
 );
 
 /** Call this once the session is open. A person's very first sign-in is not reported. */
-export async function tellIfNew(
+export async function notifyIfNew(
   { control, mail }: Platform,
   subject: Subject,
   session: { readonly id: string; readonly ip: string; readonly userAgent: string | undefined },

@@ -1,4 +1,4 @@
-/** Lists and ends the caller's own sessions. */
+/** Lists and ends sessions, mostly the caller's own. */
 
 import type { Page } from "../../kernel/feature/page.ts";
 import type { Platform } from "../../kernel/feature/platform.ts";
@@ -22,25 +22,32 @@ const ownerOf = (principal: Principal): SessionOwner & { readonly epoch: string 
   epoch: principal.epoch,
 });
 
-export async function listOwnSessions(
-  { sessions }: Platform,
+export const listOwnSessions = (
+  platform: Platform,
   principal: Principal,
-  credential: SessionCredential,
+  { sessionId }: SessionCredential,
+  page: Page,
+) => listSessionsOf(platform, ownerOf(principal), page, sessionId);
+
+/** Somebody's open sessions, newest first. @param current the id of the session that the request uses */
+export async function listSessionsOf(
+  { sessions }: Platform,
+  owner: SessionOwner & { readonly epoch: string },
   { limit, after, cursor }: Page,
+  current?: string,
 ) {
-  const owner = ownerOf(principal);
   const found = await sessions.list(owner, { limit: limit + 1, before: after[0] });
   const items = found.slice(0, limit);
   const last = items.at(-1);
   return {
-    items: items.map((row) => viewOf(row, credential)),
+    items: items.map((row) => viewOf(row, current)),
     next_cursor: last && found.length > limit ? cursor.encode([last.id]) : null,
   };
 }
 
-const viewOf = ({ impersonator_id, ...session }: SessionRow, { sessionId }: SessionCredential) => ({
+const viewOf = ({ impersonator_id, ...session }: SessionRow, current: string | undefined) => ({
   ...session,
-  current: session.id === sessionId,
+  current: session.id === current,
   impersonated: impersonator_id !== null,
 });
 

@@ -1,5 +1,6 @@
 import { Type } from "typebox";
 import type { RouteBuilder } from "../../kernel/feature/feature.ts";
+import { tenantTokenRefused } from "../../kernel/identity/errors.ts";
 import { maxPasswordLength, passwordsBusy, weakPassword } from "../../kernel/identity/passwords.ts";
 import { tenantAccessDenied, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import { canonicalEmail, invalidEmail } from "../../kernel/validation/email.ts";
@@ -150,7 +151,7 @@ export const recoveryRoutes = (r: RouteBuilder<Record<never, never>>) => [
         { $id: "PasswordChange" },
       ),
       response: SignedIn,
-      errors: [wrongPassword, weakPassword, passwordsBusy],
+      errors: [wrongPassword, weakPassword, passwordsBusy, tenantTokenRefused],
     },
     ({ platform, request, tenant, user, credential, header, body }) => {
       const browser = credential.kind === "cookie" ? header : undefined;

@@ -1,6 +1,6 @@
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
 import type { Platform } from "../../kernel/feature/platform.ts";
-import type { Credential } from "../../kernel/identity/credential.ts";
+import { type Credential, refuseTenantToken } from "../../kernel/identity/credential.ts";
 import { authenticationRequired, invalidToken } from "../../kernel/identity/errors.ts";
 import type { Principal } from "../../kernel/identity/principal.ts";
 import type { RefreshableSession } from "../../kernel/identity/sessions.ts";
@@ -19,7 +19,7 @@ import {
 } from "./sign-in.ts";
 import type { SignInContext } from "./sign-in-subject.ts";
 
-interface Setting extends SignInContext {
+interface RefreshDeps extends SignInContext {
   readonly audit: TenantAudit;
 }
 
@@ -34,11 +34,11 @@ interface Setting extends SignInContext {
  * @throws invalidToken, tenantInactive, tenantAccessDenied
  */
 export async function refresh(
-  setting: Setting,
+  deps: RefreshDeps,
   selected: Tenant | undefined,
   refreshToken: string,
 ): Promise<SignedInReply> {
-  const { platform, request, audit } = setting;
+  const { platform, request, audit } = deps;
   const { sessions } = platform;
   const session = await sessions.findByRefreshToken(refreshToken);
   if (!session) throw invalidToken();
@@ -66,7 +66,7 @@ export async function refresh(
   const rotated = await sessions.rotate(session, clientOf(request));
   if (rotated === "reused") await audit({ ...event, action: "auth.refresh_reused" });
   if (rotated === "reused" || rotated === undefined) throw invalidToken();
-  return replyFor(setting, subject, rotated);
+  return replyFor(deps, subject, rotated);
 }
 
 /**
@@ -74,16 +74,17 @@ export async function refresh(
  * refresh token is superseded; if somebody presents it afterwards, the session ends.
  *
  * @throws authenticationRequired, invalidToken if the token is not a person's own: an API key or
- *   certificate, a cookie, or an impersonation
+ *   certificate, a cookie, or an impersonation; tenantTokenRefused
  */
 export async function refreshByAccessToken(
-  setting: Setting,
+  deps: RefreshDeps,
   user: Principal | undefined,
   credential: Credential | undefined,
 ): Promise<SignedInReply> {
-  const { platform, request, audit } = setting;
+  const { platform, request, audit } = deps;
   if (!user || !credential) throw authenticationRequired();
   if (credential.kind !== "token" || credential.impersonator !== undefined) throw invalidToken();
+  refuseTenantToken(credential);
   const { sessionId } = credential;
   const [subject, proof] = await Promise.all([
     findSubject(platform, idOf(user)),
@@ -101,7 +102,7 @@ export async function refreshByAccessToken(
   }
   const renewed = await platform.sessions.renew(sessionId, clientOf(request));
   if (!renewed) throw invalidToken();
-  return replyFor(setting, subject, renewed);
+  return replyFor(deps, subject, renewed);
 }
 
 function subjectOf(

@@ -53,7 +53,7 @@ const atMostHourly = 5;
 
 type Person = Omit<Static<typeof Registration>, "tenant" | "session">;
 
-interface Setting extends SignInContext {
+interface RegistrationDeps extends SignInContext {
   readonly audit: TenantAudit;
   readonly log: Logger;
 }
@@ -70,15 +70,15 @@ export interface RegistrationOptions {
  *   weakPassword, passwordsBusy
  */
 export async function register(
-  setting: Setting,
+  deps: RegistrationDeps,
   where: Tenant | undefined,
   person: Person,
   options: RegistrationOptions = {},
 ): Promise<SignedInReply | Pending["reply"]> {
-  const { audit, log } = setting;
+  const { audit, log } = deps;
   const reply = await (where
-    ? registerUser(setting, where, person, options)
-    : registerAccount(setting, person));
+    ? registerUser(deps, where, person, options)
+    : registerAccount(deps, person));
   if ("taken" in reply) {
     await audit(
       reply.taken

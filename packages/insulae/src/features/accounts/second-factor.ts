@@ -62,7 +62,7 @@ export async function isMoreAsked(
  *
  * @throws secondFactorRequired, administratorNeedsFactor
  */
-export async function passGate(
+export async function enforceSecondFactor(
   context: SignInContext,
   subject: Subject,
   { amr, impersonator }: { readonly amr: Amr; readonly impersonator: AccountId | undefined },

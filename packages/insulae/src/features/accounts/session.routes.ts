@@ -2,14 +2,22 @@ import type { RouteBuilder } from "../../kernel/feature/feature.ts";
 import { idParams } from "../../kernel/feature/fields.ts";
 import { pageOf, pageQuery } from "../../kernel/feature/page.ts";
 import { sessionCookie } from "../../kernel/identity/cookie-sessions.ts";
-import { invalidToken } from "../../kernel/identity/errors.ts";
+import { invalidToken, tenantTokenRefused } from "../../kernel/identity/errors.ts";
 import { setCookie } from "../../kernel/lib/cookies.ts";
 import { tenantAccessDenied, tenantInactive, tenantNotFound } from "../../kernel/tenancy/errors.ts";
-import { Refresh, SessionView, SignedIn, Switch } from "./accounts.schemas.ts";
+import {
+  Refresh,
+  SessionView,
+  SignedIn,
+  Switch,
+  TenantToken,
+  TenantTokenRequest,
+} from "./accounts.schemas.ts";
 import { auditSignedIn } from "./audit-signed-in.ts";
 import { endAllSessions, endOwnSession, listOwnSessions, sessionNotFound } from "./own-sessions.ts";
 import { refresh } from "./refresh.ts";
 import { emailNotVerified, noAccount, passwordLoginOff, switchTo } from "./switch.ts";
+import { issueTenantToken, secondFactorNeeded } from "./tenant-tokens.ts";
 
 /** Session routes: refresh, switch tenant, log out, list, end. */
 export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
@@ -44,7 +52,14 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
       summary: "Opens a session in another tenant of the same account",
       body: Switch,
       response: SignedIn,
-      errors: [noAccount, emailNotVerified, passwordLoginOff, tenantNotFound, tenantInactive],
+      errors: [
+        noAccount,
+        emailNotVerified,
+        passwordLoginOff,
+        tenantNotFound,
+        tenantInactive,
+        tenantTokenRefused,
+      ],
     },
     async ({ platform, request, user, credential, header, body, audit }) => {
       const browser = credential.kind === "cookie" ? header : undefined;
@@ -57,6 +72,32 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
   ),
 
   r.post(
+    "/auth/tenant-tokens",
+    {
+      permission: "authenticated",
+      context: "core",
+      audit: "auth.tenant_token_issued",
+      summary: "Issues an access token for a tenant that depends on this session",
+      description:
+        "For a page that shows several tenants at once, each in a tab with a token of its own. Needs a session at the platform. The token ends with that session, at a log-out too, and in any case after `expires_in`: then ask for another. It cannot be refreshed or exchanged, and cannot change the account's password or factors.",
+      body: TenantTokenRequest,
+      response: TenantToken,
+      errors: [
+        secondFactorNeeded,
+        emailNotVerified,
+        passwordLoginOff,
+        tenantNotFound,
+        tenantInactive,
+      ],
+    },
+    async ({ platform, user, credential, body, audit }) => {
+      const { reply, subject } = await issueTenantToken(platform, user, credential, body.tenant);
+      await auditSignedIn(audit, "auth.tenant_token_issued", subject, subject.tenant);
+      return reply;
+    },
+  ),
+
+  r.post(
     "/auth/logout",
     {
       permission: "authenticated",
@@ -64,6 +105,8 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
       personal: false,
       audit: "auth.logged_out",
       summary: "Ends the session and revokes its access tokens, cookie and refresh token",
+      description:
+        "With a tenant token (`POST /auth/tenant-tokens`) it ends the session at the platform that the token depends on, and with it the tenant tokens of all tabs.",
       response: { 204: null },
     },
     async ({ platform, credential, header }) => {

@@ -34,8 +34,8 @@ import {
   listMemberships,
 } from "./accounts.queries.ts";
 import type { SignedIn } from "./accounts.schemas.ts";
-import { tellIfNew } from "./new-sign-in.ts";
-import { passGate } from "./second-factor.ts";
+import { notifyIfNew } from "./new-sign-in.ts";
+import { enforceSecondFactor } from "./second-factor.ts";
 import type { AccountSubject, SignInContext, Subject, UserSubject } from "./sign-in-subject.ts";
 
 // Timestamps are dates here and text in JSON.
@@ -72,7 +72,7 @@ export async function signIn(
 ): Promise<SignedInReply> {
   const { kind = "token", amr = ["pwd"], provedAt, impersonator, lifetimeSeconds } = options;
   const { platform, request, browser } = context;
-  await passGate(context, subject, { amr, impersonator });
+  await enforceSecondFactor(context, subject, { amr, impersonator });
   if (browser) return signInBrowser({ platform, request, browser }, subject, { amr, provedAt });
   const session = await platform.sessions.open({
     ...("tenant" in subject
@@ -87,7 +87,7 @@ export async function signIn(
     lifetimeSeconds,
   });
   if (impersonator === undefined) {
-    await tellIfNew(platform, subject, { id: session.id, ...clientOf(request) });
+    await notifyIfNew(platform, subject, { id: session.id, ...clientOf(request) });
   }
   return replyFor(context, subject, session);
 }
@@ -149,7 +149,7 @@ async function signInBrowser(
     ...clientOf(request),
     ...proof,
   });
-  await tellIfNew(platform, subject, { id, ...clientOf(request) });
+  await notifyIfNew(platform, subject, { id, ...clientOf(request) });
   const before = cookieIn(request.headers.cookie?.toString(), sessionCookie);
   if (typeof before === "string") await cookieSessions.end(before);
   browser?.("set-cookie", setCookie(sessionCookie, cookie, cookieSessions.maxAgeSeconds));

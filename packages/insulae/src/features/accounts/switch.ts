@@ -1,8 +1,9 @@
 import type { Platform } from "../../kernel/feature/platform.ts";
 import { isOfAccount } from "../../kernel/identity/authority.ts";
-import type { SessionCredential } from "../../kernel/identity/credential.ts";
+import { refuseTenantToken, type SessionCredential } from "../../kernel/identity/credential.ts";
 import { invalidToken } from "../../kernel/identity/errors.ts";
 import type { Principal } from "../../kernel/identity/principal.ts";
+import type { SessionProof } from "../../kernel/identity/sessions.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
 import { tenantInactive, tenantNotFound } from "../../kernel/tenancy/errors.ts";
 import { findAccountOfUser, findMembership } from "./accounts.queries.ts";
@@ -14,7 +15,7 @@ import {
   type SignedInReply,
   signIn,
 } from "./sign-in.ts";
-import type { SignInContext } from "./sign-in-subject.ts";
+import type { AccountSubject, SignInContext, UserSubject } from "./sign-in-subject.ts";
 
 export const noAccount = defineError(
   "no_account",
@@ -40,8 +41,8 @@ export const passwordLoginOff = defineError(
  * @param reference the tenant's id, key, slug or number; null: the platform
  * @param options.invited they have just accepted an invitation there, which any tenant accepts as
  * proof
- * @throws noAccount, tenantInactive, emailNotVerified, passwordLoginOff, secondFactorRequired;
- *   tenantNotFound if the tenant does not exist or the account is not a member
+ * @throws noAccount, tenantInactive, emailNotVerified, passwordLoginOff, secondFactorRequired,
+ *   tenantTokenRefused; tenantNotFound if the tenant does not exist or the account is not a member
  */
 export async function switchTo(
   context: SignInContext,
@@ -51,12 +52,30 @@ export async function switchTo(
   { invited = false }: { readonly invited?: boolean } = {},
 ): Promise<SignedInReply> {
   const { platform } = context;
-  const { account, epoch } = await accountOf(platform, principal);
+  refuseTenantToken(credential);
+  const from = await accountOf(platform, principal);
   // Check the database: this node may not know yet that the old session ended, and the new one
   // would outlive it.
   const proof = await platform.sessions.findProof(credential.sessionId);
-  if (!proof || !isOfAccount(principal.epoch, epoch)) throw invalidToken();
-  if (reference === null) return signIn(context, { account, epoch }, proof);
+  if (!proof || !isOfAccount(principal.epoch, from.epoch)) throw invalidToken();
+  if (reference === null) return signIn(context, from, proof);
+  return signIn(context, await findEntrant(platform, from, proof, reference, { invited }), proof);
+}
+
+/**
+ * The account's user in a tenant, if the account may enter it now. Reads the database, not this node's
+ * caches. What `passGate` asks for is not among it.
+ *
+ * @throws tenantInactive, emailNotVerified, passwordLoginOff, invalidToken if the account's sessions have
+ *   been ended; tenantNotFound if the tenant does not exist or the account is not a member
+ */
+export async function findEntrant(
+  platform: Platform,
+  { account, epoch }: AccountSubject,
+  { amr }: SessionProof,
+  reference: string,
+  { invited = false }: { readonly invited?: boolean } = {},
+): Promise<UserSubject> {
   const tenant = await platform.tenants.find(reference);
   const membership = tenant && (await findMembership(platform.control, account.id, tenant.id));
   if (!membership) throw tenantNotFound();
@@ -65,8 +84,8 @@ export async function switchTo(
   if (!subject) throw tenantNotFound();
   if (!isOfAccount(subject.epoch, epoch)) throw invalidToken();
   if (!mayEnter(platform, subject, account)) throw emailNotVerified();
-  if (!invited && !mayEnterBy(proof.amr, subject)) throw passwordLoginOff();
-  return signIn(context, subject, proof);
+  if (!invited && !mayEnterBy(amr, subject)) throw passwordLoginOff();
+  return subject;
 }
 
 /**

@@ -30,7 +30,7 @@ const passkeyPurpose = "passkey-registration";
 const setupSeconds = 600;
 const maxFactors = 20;
 
-interface Setting {
+interface EnrolmentDeps {
   readonly platform: Platform;
   readonly request: RequestInfo;
 }
@@ -47,7 +47,7 @@ const labelOf = (subject: Subject): TotpLabel => ({
   name: emailOf(subject),
 });
 
-export async function beginTotp({ platform }: Setting, subject: Subject) {
+export async function beginTotp({ platform }: EnrolmentDeps, subject: Subject) {
   const { sealed, ...shown } = platform.factors.beginTotp(labelOf(subject));
   const token = await platform.oneTimeTokens.issue({
     purpose: totpPurpose,
@@ -58,7 +58,7 @@ export async function beginTotp({ platform }: Setting, subject: Subject) {
   return { token, ...shown };
 }
 
-export async function beginPasskey({ platform, request }: Setting, subject: Subject) {
+export async function beginPasskey({ platform, request }: EnrolmentDeps, subject: Subject) {
   const owner = ownerOf(subject);
   const site = siteFor(platform.config, tenantOf(subject), request);
   const challenge = await platform.oneTimeTokens.issue({
@@ -86,25 +86,21 @@ export interface Added {
 
 /** Verifies and stores the factor. @throws wrongFactor, tooManyFactors */
 export async function addFactor(
-  setting: Setting,
+  deps: EnrolmentDeps,
   subject: Subject,
   { name, totp, passkey }: NewFactor,
 ): Promise<Added> {
   onlyOne({ totp, passkey });
-  const { factors, control } = setting.platform;
+  const { factors, control } = deps.platform;
   const owner = ownerOf(subject);
   const prepared = totp
-    ? await prepareTotp(setting, subject, totp, name)
-    : await preparePasskey(setting, subject, passkey, name);
+    ? await prepareTotp(deps, subject, totp, name)
+    : await preparePasskey(deps, subject, passkey, name);
   return control.transaction().execute(async (tx) => {
     await inTurn(tx, "factors", owner.id);
     const before = await factors.list(owner, tx);
     if (before.length >= maxFactors) throw tooManyFactors();
-    const redeemed = await setting.platform.oneTimeTokens.redeem(
-      prepared.purpose,
-      prepared.token,
-      tx,
-    );
+    const redeemed = await deps.platform.oneTimeTokens.redeem(prepared.purpose, prepared.token, tx);
     const factor = redeemed && (await prepared.add(tx));
     if (!factor) throw wrongFactor();
     const codes = before.length === 0 ? await factors.renewRecoveryCodes(owner, tx) : undefined;
@@ -122,7 +118,7 @@ interface Prepared {
 }
 
 async function prepareTotp(
-  { platform }: Setting,
+  { platform }: EnrolmentDeps,
   subject: Subject,
   { token, code }: Required<NewFactor>["totp"],
   name = "Authenticator app",
@@ -138,7 +134,7 @@ async function prepareTotp(
 }
 
 async function preparePasskey(
-  { platform, request }: Setting,
+  { platform, request }: EnrolmentDeps,
   subject: Subject,
   response: RegistrationResponseJSON | undefined,
   name = "Passkey",

@@ -1,5 +1,7 @@
 import type { RouteBuilder } from "../../kernel/feature/feature.ts";
 import { idParams } from "../../kernel/feature/fields.ts";
+import { refuseTenantToken } from "../../kernel/identity/credential.ts";
+import { tenantTokenRefused } from "../../kernel/identity/errors.ts";
 import { passwordsBusy } from "../../kernel/identity/passwords.ts";
 import { orThrow } from "../../kernel/lib/errors.ts";
 import { SignedIn } from "../accounts/accounts.feature.ts";
@@ -27,7 +29,7 @@ import {
   requireFreshProof,
 } from "./own-factors.ts";
 import { tooManyAttempts, wrongFactor } from "./prove.ts";
-import { tell } from "./tell.ts";
+import { notifyOfFactors } from "./tell.ts";
 
 const own = { permission: "authenticated", context: "any" } as const;
 
@@ -35,9 +37,9 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
   r.get(
     "/auth/factors",
     { ...own, summary: "Lists the caller's factors", response: Factors },
-    async (setting) => {
-      const { owner } = await callerOf(setting);
-      const { factors } = setting.platform;
+    async (context) => {
+      const { owner } = await callerOf(context);
+      const { factors } = context.platform;
       return {
         items: await factors.list(owner),
         recovery_codes_left: await factors.recoveryCodesLeft(owner),
@@ -54,9 +56,9 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: BegunTotp,
       errors: [reauthenticationRequired],
     },
-    async (setting) => {
-      await requireFreshProof(setting);
-      return beginTotp(setting, (await callerOf(setting)).subject);
+    async (context) => {
+      await requireFreshProof(context);
+      return beginTotp(context, (await callerOf(context)).subject);
     },
   ),
 
@@ -69,9 +71,9 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: PasskeyOptions,
       errors: [reauthenticationRequired],
     },
-    async (setting) => {
-      await requireFreshProof(setting);
-      return beginPasskey(setting, (await callerOf(setting)).subject);
+    async (context) => {
+      await requireFreshProof(context);
+      return beginPasskey(context, (await callerOf(context)).subject);
     },
   ),
 
@@ -87,12 +89,12 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       body: NewFactor,
       bodyLimit: passkeyBodyLimit,
       response: { 201: AddedFactor },
-      errors: [reauthenticationRequired, wrongFactor, tooManyFactors],
+      errors: [reauthenticationRequired, wrongFactor, tooManyFactors, tenantTokenRefused],
     },
-    async (setting) => {
-      const added = await addOwnFactor(setting, setting.body);
+    async (context) => {
+      const added = await addOwnFactor(context, context.body);
       const { id, kind, name } = added.factor;
-      await setting.audit({
+      await context.audit({
         action: "factor.added",
         target: { type: "factor", id },
         detail: { kind, name },
@@ -112,10 +114,10 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: Factor,
       errors: [reauthenticationRequired, factorNotFound],
     },
-    async (setting) => {
-      await requireFreshProof(setting);
-      const { owner } = await callerOf(setting);
-      const { params, body, platform } = setting;
+    async (context) => {
+      await requireFreshProof(context);
+      const { owner } = await callerOf(context);
+      const { params, body, platform } = context;
       return platform.factors.rename(owner, params.id, body.name).then(orThrow(factorNotFound));
     },
   ),
@@ -129,13 +131,13 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       description: "Ends all sessions and returns a new one.",
       params: idParams,
       response: SignedIn,
-      errors: [reauthenticationRequired, factorNotFound],
+      errors: [reauthenticationRequired, factorNotFound, tenantTokenRefused],
     },
-    async (setting) => {
-      const signedIn = await removeOwnFactor(setting, setting.params.id);
-      await setting.audit({
+    async (context) => {
+      const signedIn = await removeOwnFactor(context, context.params.id);
+      await context.audit({
         action: "factor.removed",
-        target: { type: "factor", id: setting.params.id },
+        target: { type: "factor", id: context.params.id },
       });
       return signedIn;
     },
@@ -148,15 +150,16 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       audit: "recovery_codes.renewed",
       summary: "Replaces the recovery codes with ten new ones",
       response: RecoveryCodes,
-      errors: [reauthenticationRequired, factorNotFound],
+      errors: [reauthenticationRequired, factorNotFound, tenantTokenRefused],
     },
-    async (setting) => {
-      await requireFreshProof(setting);
-      const { owner } = await callerOf(setting);
-      const { platform } = setting;
+    async (context) => {
+      refuseTenantToken(context.credential);
+      await requireFreshProof(context);
+      const { owner } = await callerOf(context);
+      const { platform } = context;
       if ((await platform.factors.list(owner)).length === 0) throw factorNotFound();
       const codes = await platform.factors.renewRecoveryCodes(owner);
-      await tell(platform, owner, "recovery_codes_renewed");
+      await notifyOfFactors(platform, owner, "recovery_codes_renewed");
       return { recovery_codes: [...codes] };
     },
   ),
@@ -174,7 +177,7 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: { 204: null },
       errors: [wrongFactor, tooManyAttempts, passwordsBusy],
     },
-    (setting) => reauthenticate(setting, setting.body),
+    (context) => reauthenticate(context, context.body),
   ),
 
   r.post(
@@ -185,6 +188,6 @@ export const ownFactorRoutes = (r: RouteBuilder<Record<never, never>>) => [
       summary: "Returns the WebAuthn options for `reauthenticate`",
       response: PasskeyOptions,
     },
-    (setting) => reauthenticationOptions(setting),
+    (context) => reauthenticationOptions(context),
   ),
 ];

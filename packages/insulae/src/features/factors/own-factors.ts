@@ -6,7 +6,7 @@
 
 import type { BaseContext } from "../../kernel/feature/handler.ts";
 import type { Platform } from "../../kernel/feature/platform.ts";
-import type { SessionCredential } from "../../kernel/identity/credential.ts";
+import { refuseTenantToken, type SessionCredential } from "../../kernel/identity/credential.ts";
 import { invalidToken } from "../../kernel/identity/errors.ts";
 import { authenticationOptions, challengeOf } from "../../kernel/identity/factors/passkeys.ts";
 import type { Principal } from "../../kernel/identity/principal.ts";
@@ -28,7 +28,7 @@ import {
 import { addFactor, type NewFactor } from "./adding.ts";
 import { type Answer, attempt, onlyOne, proveFactor, wrongFactor } from "./prove.ts";
 import { replyOf } from "./second-step.ts";
-import { tell } from "./tell.ts";
+import { notifyOfFactors } from "./tell.ts";
 
 export const reauthenticationRequired = defineError(
   "reauthentication_required",
@@ -41,7 +41,7 @@ const freshSeconds = 600;
 const purpose = "reauthentication";
 
 /** A request by a signed-in caller. */
-export interface OwnSetting {
+export interface OwnDeps {
   readonly platform: Platform;
   readonly request: BaseContext<never, never, never, never>["request"];
   readonly header: BaseContext<never, never, never, never>["header"];
@@ -51,7 +51,7 @@ export interface OwnSetting {
 }
 
 /** The caller as a sign-in subject and as the owner of factors. */
-export async function callerOf({ platform, user }: Pick<OwnSetting, "platform" | "user">) {
+export async function callerOf({ platform, user }: Pick<OwnDeps, "platform" | "user">) {
   const subject = await findSubject(platform, idOf(user));
   if (!subject) throw invalidToken();
   return { subject, owner: ownerOf(subject) };
@@ -63,7 +63,7 @@ export async function callerOf({ platform, user }: Pick<OwnSetting, "platform" |
 export async function requireFreshProof({
   platform,
   credential,
-}: Pick<OwnSetting, "platform" | "credential">): Promise<SessionProof> {
+}: Pick<OwnDeps, "platform" | "credential">): Promise<SessionProof> {
   const proof = await platform.sessions.findProof(credential.sessionId);
   if (!proof) throw invalidToken();
   if (proof.ageSeconds > freshSeconds) throw reauthenticationRequired();
@@ -76,38 +76,38 @@ export async function requireFreshProof({
  * @throws wrongFactor, tooManyAttempts, passwordsBusy
  */
 export async function reauthenticate(
-  setting: OwnSetting,
+  deps: OwnDeps,
   { password, ...answer }: Answer & { readonly password?: string },
 ): Promise<void> {
   onlyOne({ password, ...answer });
-  const { platform, credential, user, tenant } = setting;
+  const { platform, credential, user, tenant } = deps;
   const proof = await platform.sessions.findProof(credential.sessionId);
   if (!proof) throw invalidToken();
-  const { owner } = await callerOf(setting);
+  const { owner } = await callerOf(deps);
   if ((await platform.factors.list(owner)).length === 0) {
     const right = await attempt(platform, owner, () =>
-      isOwnPassword(setting, user, tenant, password ?? ""),
+      isOwnPassword(deps, user, tenant, password ?? ""),
     );
     if (!right) throw wrongFactor();
     await platform.sessions.prove(credential.sessionId, proof.amr);
     return;
   }
-  const method = await proveFactor(platform, owner, answer, await challenge(setting, answer));
+  const method = await proveFactor(platform, owner, answer, await challenge(deps, answer));
   await platform.sessions.prove(credential.sessionId, withMethods(proof.amr, method, "mfa"));
 }
 
 /** Redeems the challenge that a passkey has answered, if it was issued to this caller. */
-async function challenge(setting: OwnSetting, { passkey }: Answer): Promise<string | undefined> {
+async function challenge(deps: OwnDeps, { passkey }: Answer): Promise<string | undefined> {
   const token = passkey && challengeOf(passkey);
   if (token === undefined) return undefined;
-  const redeemed = await setting.platform.oneTimeTokens.redeem(purpose, token);
-  return redeemed?.detail.session === setting.credential.sessionId ? token : undefined;
+  const redeemed = await deps.platform.oneTimeTokens.redeem(purpose, token);
+  return redeemed?.detail.session === deps.credential.sessionId ? token : undefined;
 }
 
 /** The WebAuthn options for `reauthenticate`. */
-export async function reauthenticationOptions(setting: OwnSetting) {
-  const { platform, request, credential } = setting;
-  const { subject, owner } = await callerOf(setting);
+export async function reauthenticationOptions(deps: OwnDeps) {
+  const { platform, request, credential } = deps;
+  const { subject, owner } = await callerOf(deps);
   const site = siteFor(platform.config, tenantOf(subject), request);
   const challenge = await platform.oneTimeTokens.issue({
     purpose,
@@ -124,34 +124,36 @@ export async function reauthenticationOptions(setting: OwnSetting) {
 const tenantOf = (subject: Subject) =>
   ownerOf(subject).tenantId !== null && "tenant" in subject ? subject.tenant : undefined;
 
-/** @throws reauthenticationRequired, wrongFactor, tooManyFactors */
-export async function addOwnFactor(setting: OwnSetting, given: NewFactor) {
-  const proof = await requireFreshProof(setting);
-  const { subject, owner } = await callerOf(setting);
-  const added = await addFactor(setting, subject, given);
-  await tell(setting.platform, owner, "factor_added");
+/** @throws reauthenticationRequired, wrongFactor, tooManyFactors, tenantTokenRefused */
+export async function addOwnFactor(deps: OwnDeps, given: NewFactor) {
+  refuseTenantToken(deps.credential);
+  const proof = await requireFreshProof(deps);
+  const { subject, owner } = await callerOf(deps);
+  const added = await addFactor(deps, subject, given);
+  await notifyOfFactors(deps.platform, owner, "factor_added");
   const amr = withMethods(proof.amr, added.method, "mfa");
-  return replyOf(added, await startAnew(setting, { amr, provedAt: undefined }));
+  return replyOf(added, await startAnew(deps, { amr, provedAt: undefined }));
 }
 
-/** @throws reauthenticationRequired, factorNotFound */
-export async function removeOwnFactor(setting: OwnSetting, id: string): Promise<SignedInReply> {
-  const proof = await requireFreshProof(setting);
-  const { owner } = await callerOf(setting);
-  if (!(await setting.platform.factors.remove(owner, id))) throw factorNotFound();
-  await tell(setting.platform, owner, "factor_removed");
-  return startAnew(setting, proof);
+/** @throws reauthenticationRequired, factorNotFound, tenantTokenRefused */
+export async function removeOwnFactor(deps: OwnDeps, id: string): Promise<SignedInReply> {
+  refuseTenantToken(deps.credential);
+  const proof = await requireFreshProof(deps);
+  const { owner } = await callerOf(deps);
+  if (!(await deps.platform.factors.remove(owner, id))) throw factorNotFound();
+  await notifyOfFactors(deps.platform, owner, "factor_removed");
+  return startAnew(deps, proof);
 }
 
 /** Ends all of the caller's sessions and opens a new one in the same context. */
 async function startAnew(
-  setting: OwnSetting,
+  deps: OwnDeps,
   proof: { readonly amr: Amr; readonly provedAt: Date | undefined },
 ): Promise<SignedInReply> {
-  const { platform, request, credential, header } = setting;
-  const { owner } = await callerOf(setting);
+  const { platform, request, credential, header } = deps;
+  const { owner } = await callerOf(deps);
   await endSessionsOf(platform, owner);
-  const { subject } = await callerOf(setting);
+  const { subject } = await callerOf(deps);
   const browser = credential.kind === "cookie" ? header : undefined;
   const { amr, provedAt } = proof;
   return signIn({ platform, request, browser }, subject, { amr, provedAt });

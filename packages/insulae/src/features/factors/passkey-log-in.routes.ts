@@ -57,8 +57,8 @@ export const passkeyLogInRoutes = (r: RouteBuilder<Record<never, never>>) => [
     },
     async ({ platform, request, tenant, header, audit, body }) => {
       const where = await tenantOf(platform, tenant, body.tenant);
-      const setting = { platform, request, tenant, header, audit };
-      return logInByPasskey(setting, where, body.passkey, body.session === "cookie");
+      const deps = { platform, request, tenant, header, audit };
+      return logInByPasskey(deps, where, body.passkey, body.session === "cookie");
     },
   ),
 ];

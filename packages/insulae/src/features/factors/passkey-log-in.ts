@@ -27,7 +27,7 @@ import {
 } from "../accounts/accounts.feature.ts";
 import { isVerificationRequired, isVerified } from "../users/users.feature.ts";
 import { provePasskey } from "./prove.ts";
-import type { Setting } from "./second-step.ts";
+import type { SecondStepDeps } from "./second-step.ts";
 
 /** The same error whatever is wrong with the passkey. */
 export const invalidPasskey = defineError(
@@ -40,7 +40,7 @@ const purpose = "passkey-log-in";
 const challengeSeconds = 300;
 
 export async function logInOptions(
-  { platform, request }: Pick<Setting, "platform" | "request">,
+  { platform, request }: Pick<SecondStepDeps, "platform" | "request">,
   tenant: Tenant | undefined,
 ) {
   const challenge = await platform.oneTimeTokens.issue({
@@ -55,19 +55,19 @@ export async function logInOptions(
 
 /** @param where the tenant to log in to, if the request names one. @throws invalidPasskey */
 export async function logInByPasskey(
-  setting: Setting,
+  deps: SecondStepDeps,
   where: Tenant | undefined,
   response: AuthenticationResponseJSON,
   wantsCookie: boolean,
 ): Promise<SignedInReply> {
-  const { platform, request, header, audit } = setting;
+  const { platform, request, header, audit } = deps;
   const challenge = challengeOf(response);
   const redeemed =
     challenge !== undefined && (await platform.oneTimeTokens.redeem(purpose, challenge));
   const passkey = redeemed && (await platform.factors.findPasskey(response.id));
   if (!challenge || !passkey) throw invalidPasskey();
   // Read before the proof is verified: whatever ends sessions from now on ends this one too.
-  const subject = await subjectOf(setting, where, passkey.subject);
+  const subject = await subjectOf(deps, where, passkey.subject);
   const right =
     subject &&
     (await provePasskey(platform, passkey, { challenge, response, alone: true }).catch(() => {}));
@@ -88,7 +88,7 @@ export async function logInByPasskey(
 
 /** The subject that a passkey's owner signs in as; undefined if they can't here. */
 async function subjectOf(
-  { platform }: Setting,
+  { platform }: SecondStepDeps,
   where: Tenant | undefined,
   owner: Owner,
 ): Promise<Subject | undefined> {
@@ -108,7 +108,7 @@ async function subjectOf(
 
 /** An account's user in a tenant. */
 async function memberOf(
-  platform: Setting["platform"],
+  platform: SecondStepDeps["platform"],
   tenant: Tenant,
   { account, epoch }: AccountSubject,
 ): Promise<Subject | undefined> {

@@ -15,7 +15,7 @@ import { defineError } from "../../kernel/lib/errors.ts";
 import { validationFailed } from "../../kernel/lib/http-errors.ts";
 import type { AuthenticationMethod } from "../../kernel/model/authentication-methods.ts";
 import { sitesOf } from "../accounts/accounts.feature.ts";
-import { tell } from "./tell.ts";
+import { notifyOfFactors } from "./tell.ts";
 
 export const wrongFactor = defineError(
   "wrong_factor",
@@ -59,7 +59,7 @@ export async function proveFactor(
       : factors.useCode(owner, code),
   );
   if (!right) throw wrongFactor();
-  if (recovery_code !== undefined) await tell(platform, owner, "recovery_code_used");
+  if (recovery_code !== undefined) await notifyOfFactors(platform, owner, "recovery_code_used");
   return "otp";
 }
 
@@ -84,7 +84,7 @@ export async function attempt(
     await platform.factors.forgive(owner);
     return true;
   }
-  if (isLast) await tell(platform, owner, "codes_guessed");
+  if (isLast) await notifyOfFactors(platform, owner, "codes_guessed");
   return false;
 }
 

@@ -15,7 +15,7 @@ import {
   userNotFound,
 } from "../users/users.feature.ts";
 import { reauthenticationRequired, requireFreshProof } from "./own-factors.ts";
-import { tell } from "./tell.ts";
+import { notifyOfFactors } from "./tell.ts";
 
 export const accountNotFound = defineError("account_not_found", 404, "There is no such account");
 export const factorsOfAccount = defineError(
@@ -28,7 +28,7 @@ export const factorsOfAccount = defineError(
 async function reset(platform: Platform, owner: Owner): Promise<void> {
   await platform.factors.reset(owner);
   await endSessionsOf(platform, owner);
-  await tell(platform, owner, "factors_reset");
+  await notifyOfFactors(platform, owner, "factors_reset");
 }
 
 export const resetRoutes = (r: RouteBuilder<Record<never, never>>) => [

@@ -54,8 +54,8 @@ export const secondStepRoutes = (r: RouteBuilder<Record<never, never>>) => [
       errors: [invalidMfaToken],
     },
     async ({ platform, request, tenant, header, audit, body }) => {
-      const setting = { platform, request, tenant, header, audit };
-      return beginTotp(setting, await enrollee(setting, body.mfa_token));
+      const deps = { platform, request, tenant, header, audit };
+      return beginTotp(deps, await enrollee(deps, body.mfa_token));
     },
   ),
 
@@ -74,8 +74,8 @@ export const secondStepRoutes = (r: RouteBuilder<Record<never, never>>) => [
       errors: [invalidMfaToken],
     },
     async ({ platform, request, tenant, header, audit, body }) => {
-      const setting = { platform, request, tenant, header, audit };
-      return beginPasskey(setting, await enrollee(setting, body.mfa_token));
+      const deps = { platform, request, tenant, header, audit };
+      return beginPasskey(deps, await enrollee(deps, body.mfa_token));
     },
   ),
 

@@ -24,7 +24,7 @@ import {
 } from "../accounts/accounts.feature.ts";
 import { addFactor, type NewFactor } from "./adding.ts";
 import { type Answer, proveFactor } from "./prove.ts";
-import { tell } from "./tell.ts";
+import { notifyOfFactors } from "./tell.ts";
 
 export const invalidMfaToken = defineError(
   "invalid_mfa_token",
@@ -33,7 +33,7 @@ export const invalidMfaToken = defineError(
 );
 
 /** A request by somebody whose log-in is not complete. */
-export interface Setting {
+export interface SecondStepDeps {
   readonly platform: Platform;
   readonly request: RequestInfo;
   /** The tenant that the host or header names. */
@@ -50,20 +50,20 @@ interface Pending {
 
 /** @throws invalidMfaToken, wrongFactor, tooManyAttempts */
 export async function finish(
-  setting: Setting,
+  deps: SecondStepDeps,
   { mfa_token: token, ...answer }: Answer & { readonly mfa_token: string },
 ): Promise<SignedInReply> {
-  const { platform } = setting;
-  const pending = await pendingOf(setting, secondFactorPurpose, token);
+  const { platform } = deps;
+  const pending = await pendingOf(deps, secondFactorPurpose, token);
   const method = await proveFactor(platform, ownerOf(pending.subject), answer, token).catch(
     async (error: unknown) => {
-      await note(setting, pending.subject, "failed");
+      await note(deps, pending.subject, "failed");
       throw error;
     },
   );
   if (!(await platform.oneTimeTokens.redeem(secondFactorPurpose, token))) throw invalidMfaToken();
-  const signedIn = await enter(setting, pending, withMethods(pending.amr, method, "mfa"));
-  await note(setting, pending.subject, "succeeded");
+  const signedIn = await enter(deps, pending, withMethods(pending.amr, method, "mfa"));
+  await note(deps, pending.subject, "succeeded");
   return signedIn;
 }
 
@@ -71,29 +71,29 @@ export async function finish(
  * The person who may set up a first factor, and nothing else, with this token. @throws
  * invalidMfaToken
  */
-export const enrollee = async (setting: Setting, token: string): Promise<Subject> =>
-  (await pendingOf(setting, enrolmentPurpose, token)).subject;
+export const enrollee = async (deps: SecondStepDeps, token: string): Promise<Subject> =>
+  (await pendingOf(deps, enrolmentPurpose, token)).subject;
 
 /** @throws invalidMfaToken, wrongFactor */
 export async function enrol(
-  setting: Setting,
+  deps: SecondStepDeps,
   { mfa_token: token, ...given }: NewFactor & { readonly mfa_token: string },
 ) {
-  const { platform } = setting;
-  const pending = await pendingOf(setting, enrolmentPurpose, token);
+  const { platform } = deps;
+  const pending = await pendingOf(deps, enrolmentPurpose, token);
   const owner = ownerOf(pending.subject);
   // Somebody else with the same password may have set up a factor first.
   if ((await platform.factors.list(owner)).length > 0) throw invalidMfaToken();
-  const added = await addFactor(setting, pending.subject, given);
+  const added = await addFactor(deps, pending.subject, given);
   if (!(await platform.oneTimeTokens.redeem(enrolmentPurpose, token))) throw invalidMfaToken();
   await endSessionsOf(platform, owner);
-  await tell(platform, owner, "factor_added");
+  await notifyOfFactors(platform, owner, "factor_added");
   // Adding the factor has begun a new epoch: read the subject again.
   const subject = await findSubject(platform, idOf(pending.subject));
   if (!subject) throw invalidToken();
   const amr = withMethods(pending.amr, added.method, "mfa");
-  const session = await enter(setting, { ...pending, subject }, amr);
-  await note(setting, subject, "succeeded");
+  const session = await enter(deps, { ...pending, subject }, amr);
+  await note(deps, subject, "succeeded");
   return replyOf(added, session);
 }
 
@@ -109,7 +109,7 @@ export const replyOf = (
  * @throws invalidMfaToken
  */
 async function pendingOf(
-  { platform, tenant }: Setting,
+  { platform, tenant }: SecondStepDeps,
   purpose: string,
   token: string,
 ): Promise<Pending> {
@@ -125,13 +125,13 @@ async function pendingOf(
 }
 
 const enter = (
-  { platform, request, header }: Setting,
+  { platform, request, header }: SecondStepDeps,
   { subject, wantsCookie }: Pending,
   amr: Amr,
 ): Promise<SignedInReply> =>
   signIn({ platform, request, browser: wantsCookie ? header : undefined }, subject, { amr });
 
-const note = ({ audit }: Setting, subject: Subject, outcome: "succeeded" | "failed") => {
+const note = ({ audit }: SecondStepDeps, subject: Subject, outcome: "succeeded" | "failed") => {
   const { tenantId, id } = idOf(subject);
   return audit({
     action: "auth.second_factor_used",

@@ -4,7 +4,11 @@ import { findSubject } from "../accounts/accounts.feature.ts";
 import { type Notice, noticeMail } from "../users/users.feature.ts";
 
 /** E-mails the owner of factors about a change or a suspected attack. */
-export async function tell(platform: Platform, owner: Owner, what: Notice): Promise<void> {
+export async function notifyOfFactors(
+  platform: Platform,
+  owner: Owner,
+  what: Notice,
+): Promise<void> {
   const subject = await findSubject(platform, owner);
   if (!subject) return;
   const isUser = "tenant" in subject;

@@ -80,11 +80,10 @@ test.each(["pool", "schema", "database"] as const)(
     const jobsOf = ({ tenant }: TestMember) =>
       app.withPlatform("a test", async ({ control }) => {
         const { rows } = await sql<{ job: string; hours: number }>`
-          select data->>'job' as job,
-            round(extract(epoch from start_after - now()) / 3600)::int as hours
-          from pgboss.job where name = ${tenant.id} and state = 'created'
-            and data->>'job' in ('files.clean-up', 'files.look-for-orphans')
-          order by start_after`.execute(control);
+          select job, round(extract(epoch from due_at - now()) / 3600)::int as hours
+          from control.jobs where queue = ${tenant.id} and state in ('held', 'ready')
+            and attempts = 0 and job in ('files.clean-up', 'files.look-for-orphans')
+          order by due_at`.execute(control);
         return rows;
       });
     for (const content of ["one", "two"]) await upload(app, member, { content });
@@ -96,7 +95,7 @@ test.each(["pool", "schema", "database"] as const)(
         .execute(),
     );
     await app.withPlatform("a test", ({ control }) =>
-      sql`update pgboss.job set start_after = now() where name = ${member.tenant.id}`.execute(
+      sql`update control.jobs set due_at = now() where queue = ${member.tenant.id}`.execute(
         control,
       ),
     );
@@ -127,8 +126,8 @@ test("each way to leave something has it looked after first", async () => {
     });
     await way(member, id);
     const { rows } = await app.withPlatform("a test", ({ control }) =>
-      sql`select from pgboss.job
-        where name = ${member.tenant.id} and data->>'job' = 'files.clean-up'`.execute(control),
+      sql`select from control.jobs
+        where queue = ${member.tenant.id} and job = 'files.clean-up'`.execute(control),
     );
     expect(rows).toHaveLength(1);
   }

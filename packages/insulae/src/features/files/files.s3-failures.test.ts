@@ -288,13 +288,11 @@ describeWithMoto("while an S3 fails", () => {
     await member.call("POST", `/files/${file.id}/confirm`);
     await post(signed, "more");
     const [job] = await app.withPlatform("a test", async ({ control }) => {
-      const { rows } = await sql<{ start_after: Date }>`
-        select start_after from pgboss.job where data->'data'->>'file_id' = ${file.id}`.execute(
-        control,
-      );
+      const { rows } = await sql<{ due_at: Date }>`
+        select due_at from control.jobs where data->>'file_id' = ${file.id}`.execute(control);
       return rows;
     });
-    const minutes = (new Date(job?.start_after ?? 0).getTime() - since) / 60_000;
+    const minutes = (new Date(job?.due_at ?? 0).getTime() - since) / 60_000;
     expect(minutes).toBeGreaterThan(15);
     expect(minutes).toBeLessThan(30);
     await inScope(member, (scope) => endUpload(scope, file.id));

@@ -40,7 +40,7 @@ import {
   invalidEmailDomain,
   issuerUnusable,
   ownerNotMapped,
-  type ProviderSetting,
+  type ProviderDeps,
   providerNotFound,
   removeProvider,
   tooManyProviders,
@@ -56,7 +56,7 @@ export const identityNotFound = defineError(
  * Encryption of the client secret and provider discovery are the platform's, so the routes run in
  * `any`.
  */
-function settingOf({
+function depsOf({
   platform,
   tenant,
   user,
@@ -68,7 +68,7 @@ function settingOf({
   readonly user: Principal;
   readonly db: Db | undefined;
   readonly permissions: Permissions;
-}): ProviderSetting & Pick<Platform, "config"> {
+}): ProviderDeps & Pick<Platform, "config"> {
   if (user.kind !== "tenant" || !tenant || !db) throw wrongContext();
   return { db, tenant, user, permissions, oidc: platform.oidc, config: platform.config };
 }
@@ -115,9 +115,9 @@ export const providerRoutes = (r: RouteBuilder<IdentityTables>) => [
       response: Type.Object({ items: Type.Array(ProviderView) }),
     },
     async (context) => {
-      const setting = settingOf(context);
-      const providers = await listProviders(setting.db);
-      return { items: providers.map((provider) => viewOf(setting, provider)) };
+      const deps = depsOf(context);
+      const providers = await listProviders(deps.db);
+      return { items: providers.map((provider) => viewOf(deps, provider)) };
     },
   ),
 
@@ -136,14 +136,14 @@ export const providerRoutes = (r: RouteBuilder<IdentityTables>) => [
       errors: [...refusals, tooManyProviders],
     },
     async (context) => {
-      const setting = settingOf(context);
-      const provider = await addProvider(setting, context.body);
+      const deps = depsOf(context);
+      const provider = await addProvider(deps, context.body);
       await context.audit({
         action: "identity_provider.created",
         target: target(provider),
         detail: detailOf(provider),
       });
-      return viewOf(setting, provider);
+      return viewOf(deps, provider);
     },
   ),
 
@@ -159,10 +159,10 @@ export const providerRoutes = (r: RouteBuilder<IdentityTables>) => [
       errors: [providerNotFound],
     },
     async (context) => {
-      const setting = settingOf(context);
-      const provider = await findProvider(setting.db, context.params.id);
+      const deps = depsOf(context);
+      const provider = await findProvider(deps.db, context.params.id);
       if (!provider) throw providerNotFound();
-      return viewOf(setting, provider);
+      return viewOf(deps, provider);
     },
   ),
 
@@ -180,17 +180,17 @@ export const providerRoutes = (r: RouteBuilder<IdentityTables>) => [
       errors: [...refusals, providerNotFound],
     },
     async (context) => {
-      const setting = settingOf(context);
+      const deps = depsOf(context);
       const { params, body, precondition } = context;
-      const provider = await changeProvider(setting, params.id, body, (current) =>
-        precondition?.(viewOf(setting, current)),
+      const provider = await changeProvider(deps, params.id, body, (current) =>
+        precondition?.(viewOf(deps, current)),
       );
       await context.audit({
         action: "identity_provider.changed",
         target: target(provider),
         detail: { ...detailOf(provider), changed: Object.keys(body) },
       });
-      return viewOf(setting, provider);
+      return viewOf(deps, provider);
     },
   ),
 
@@ -207,10 +207,10 @@ export const providerRoutes = (r: RouteBuilder<IdentityTables>) => [
       errors: [providerNotFound, administratorsOnly, personalOnly],
     },
     async (context) => {
-      const setting = settingOf(context);
+      const deps = depsOf(context);
       const { params, precondition } = context;
-      const deleted = await removeProvider(setting, params.id, (current) =>
-        precondition?.(viewOf(setting, current)),
+      const deleted = await removeProvider(deps, params.id, (current) =>
+        precondition?.(viewOf(deps, current)),
       );
       await context.audit({
         action: "identity_provider.deleted",

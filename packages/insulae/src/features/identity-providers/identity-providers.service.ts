@@ -64,7 +64,7 @@ export const ownerNotMapped = defineError(
 
 const maxProviders = 20;
 
-export interface ProviderSetting {
+export interface ProviderDeps {
   readonly db: Db;
   readonly tenant: Tenant;
   readonly user: Pick<TenantPrincipal, "role">;
@@ -87,11 +87,11 @@ const defaults = {
 
 /** @throws the errors of `checked`; tooManyProviders, issuerUnusable, providerUnavailable */
 export async function addProvider(
-  setting: ProviderSetting,
+  deps: ProviderDeps,
   { client_secret, ...body }: NewProviderBody,
 ): Promise<ProviderRow> {
-  const { db, oidc, tenant } = setting;
-  const wanted = await checked(setting, { ...defaults, ...body });
+  const { db, oidc, tenant } = deps;
+  const wanted = await checked(deps, { ...defaults, ...body });
   // Avoid the discovery request if the limit is reached; the count below, under the lock, decides.
   if ((await listProviders(db)).length >= maxProviders) throw tooManyProviders();
   const issuer = await discovered(oidc, body.issuer);
@@ -110,12 +110,12 @@ export async function addProvider(
  * @throws the errors of `checked`; providerNotFound, issuerUnusable, providerUnavailable
  */
 export async function changeProvider(
-  setting: ProviderSetting,
+  deps: ProviderDeps,
   id: string,
   { client_secret, ...changes }: ProviderChangesBody,
   seen: (current: ProviderRow) => void,
 ): Promise<ProviderRow> {
-  const { db, oidc, tenant } = setting;
+  const { db, oidc, tenant } = deps;
   // Discover before the row is locked: no request should wait for a slow provider.
   const issuer = changes.issuer && (await discovered(oidc, changes.issuer));
   return db.transaction().execute(async (tx) => {
@@ -123,7 +123,7 @@ export async function changeProvider(
     if (!before) throw providerNotFound();
     seen(before);
     const { sealed_secret, created_at, updated_at, id: _id, ...settings } = before;
-    const wanted = await checked({ ...setting, db: tx }, { ...settings, ...changes });
+    const wanted = await checked({ ...deps, db: tx }, { ...settings, ...changes });
     return updateProvider(tx, id, {
       ...wanted,
       ...(issuer && { issuer }),
@@ -134,12 +134,12 @@ export async function changeProvider(
 
 /** @param seen may refuse the removal. @throws administratorsOnly, providerNotFound */
 export function removeProvider(
-  setting: ProviderSetting,
+  deps: ProviderDeps,
   id: string,
   seen: (current: ProviderRow) => void,
 ): Promise<ProviderRow> {
-  refuseUnlessAdministrator(setting);
-  return setting.db.transaction().execute(async (tx) => {
+  refuseUnlessAdministrator(deps);
+  return deps.db.transaction().execute(async (tx) => {
     const before = await lockProvider(tx, id);
     if (!before) throw providerNotFound();
     seen(before);
@@ -149,7 +149,7 @@ export function removeProvider(
 }
 
 /** @throws administratorsOnly */
-function refuseUnlessAdministrator({ user }: Pick<ProviderSetting, "user">): void {
+function refuseUnlessAdministrator({ user }: Pick<ProviderDeps, "user">): void {
   if (!isAtLeast(user.role, "admin")) throw administratorsOnly();
 }
 
@@ -161,13 +161,13 @@ type Settings = Omit<ProviderRow, "id" | "sealed_secret" | "created_at" | "updat
  * @throws administratorsOnly, domainsRequired, invalidEmailDomain, ownerNotMapped, roleNotFound
  */
 async function checked(
-  setting: ProviderSetting,
+  deps: ProviderDeps,
   wanted: { readonly [K in keyof Settings]: Settings[K] | Readonly<Settings[K]> },
 ): Promise<Omit<ProviderValues, "sealed_secret">> {
-  refuseUnlessAdministrator(setting);
+  refuseUnlessAdministrator(deps);
   const domains = [...new Set(wanted.allowed_domains.map(canonicalDomain))];
   if (wanted.trust_email && domains.length === 0) throw domainsRequired();
-  for (const { role } of wanted.role_mapping?.values ?? []) await refuseUnmappable(setting, role);
+  for (const { role } of wanted.role_mapping?.values ?? []) await refuseUnmappable(deps, role);
   return {
     ...wanted,
     name: wanted.name.trim(),
@@ -197,7 +197,7 @@ const canonicalMapping = ({ claim, values }: RoleMapping): RoleMapping => ({
  * @throws ownerNotMapped, roleNotFound
  */
 async function refuseUnmappable(
-  { db, permissions }: ProviderSetting,
+  { db, permissions }: ProviderDeps,
   reference: string,
 ): Promise<void> {
   const name = reference.toLowerCase();

@@ -26,7 +26,7 @@ import {
   createUserUnlessTaken,
   findStanding,
   findUser,
-  type Told,
+  type WithEvents,
 } from "../users/users.feature.ts";
 import {
   type Db,
@@ -78,7 +78,7 @@ export const userInactive = defineError(
   "Your user is deactivated. Ask an administrator of the tenant.",
 );
 
-interface EntrySetting extends Told {
+interface EntryDeps extends WithEvents {
   readonly db: Db;
   readonly permissions: Permissions;
 }
@@ -95,7 +95,7 @@ export interface Entry {
  *   ownWayOnly, userInactive
  */
 export async function enter(
-  { db, permissions, events }: EntrySetting,
+  { db, permissions, events }: EntryDeps,
   provider: ProviderRow,
   who: OutsideIdentity,
 ): Promise<Entry> {

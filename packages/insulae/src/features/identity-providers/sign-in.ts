@@ -61,7 +61,7 @@ export const stateSeconds = 600;
 const codeSeconds = 60;
 
 /** The request of a browser that returns from the provider. */
-interface Setting extends Pick<SignInContext, "platform" | "request"> {
+interface ProviderSignInDeps extends Pick<SignInContext, "platform" | "request"> {
   readonly audit: TenantAudit;
 }
 
@@ -123,7 +123,7 @@ export interface Finished {
 
 /** @throws invalidState, tenantNotFound: the page to return to is not known then */
 export async function finishSignIn(
-  { platform, request, audit }: Setting,
+  { platform, request, audit }: ProviderSignInDeps,
   { providerId, tenant: hostTenant, query }: Callback,
 ): Promise<Finished> {
   const secret = browserSecret(request.headers.cookie);
@@ -180,7 +180,7 @@ export async function finishSignIn(
 
 /** @throws invalidCode, and the errors of `signIn`: this is where a second factor is required */
 export async function exchangeCode(
-  context: SignInContext & Setting,
+  context: SignInContext & ProviderSignInDeps,
   hostTenant: Tenant | undefined,
   { code, verifier }: { readonly code: string; readonly verifier: string },
 ) {

@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 import type { RouteBuilder } from "../../kernel/feature/feature.ts";
-import { idParams, timestamp, uuid } from "../../kernel/feature/fields.ts";
-import { pageOf, pageQuery } from "../../kernel/feature/page.ts";
+import { idParams, nullable, timestamp, uuid } from "../../kernel/feature/fields.ts";
+import { pageOf, pageQuery, searchText } from "../../kernel/feature/page.ts";
 import { wrongContext } from "../../kernel/identity/errors.ts";
 import type { Principal } from "../../kernel/identity/principal.ts";
 import type { TenantId } from "../../kernel/lib/ids.ts";
@@ -16,6 +16,7 @@ import {
   endImpersonation,
   impersonationNotFound,
   impersonationOver,
+  listPeopleOf,
   pageOfImpersonations,
   renewImpersonation,
   startImpersonation,
@@ -26,6 +27,10 @@ const Impersonation = Type.Object(
     id: uuid,
     tenant_id: uuid,
     user_id: uuid,
+    user_name: nullable(
+      Type.String({ description: "The user's at present; null if they are gone." }),
+    ),
+    user_email: nullable(Type.String()),
     administrator_id: uuid,
     administrator_email: Type.String(),
     reason: Type.String(),
@@ -34,6 +39,17 @@ const Impersonation = Type.Object(
     ended_at: Type.Union([timestamp, Type.Null()], { description: "Set if it was ended early." }),
   },
   { $id: "Impersonation" },
+);
+const TenantPerson = Type.Object(
+  {
+    id: uuid,
+    email: Type.String(),
+    first_name: Type.String(),
+    last_name: Type.String(),
+    role: Type.String(),
+    is_active: Type.Boolean(),
+  },
+  { $id: "TenantPerson", description: "A user of a tenant, as platform administrators see them." },
 );
 const NewImpersonation = Type.Object(
   {
@@ -49,6 +65,10 @@ const Impersonating = Type.Object(
   { $id: "Impersonating" },
 );
 
+const active = Type.Optional(
+  Type.Boolean({ description: "Only those that are running; `false`: only those that are over." }),
+);
+
 /**
  * Impersonations are in the control plane, so the tenant's routes run in `any`; only users may call
  * them.
@@ -59,6 +79,23 @@ function tenantIdOf(user: Principal): TenantId {
 }
 
 export const impersonationRoutes = (r: RouteBuilder<Record<never, never>>) => [
+  r.get(
+    "/platform/tenants/:id/users",
+    {
+      permission: "platform",
+      context: "core",
+      audit: "tenant.users_listed",
+      summary: "Lists the users of a tenant, newest first, to impersonate one",
+      description:
+        "`q` searches e-mail, username and name, ignoring case. The tenant sees each request in its audit log.",
+      params: Type.Object({ id: TenantReference }),
+      query: pageQuery({ q: searchText, is_active: Type.Optional(Type.Boolean()) }),
+      response: pageOf(TenantPerson),
+      errors: [tenantNotFound, tenantInactive, administratorNeedsFactor],
+    },
+    (setting) => listPeopleOf(setting, setting.params.id, setting.query, setting.page),
+  ),
+
   r.post(
     "/platform/impersonations",
     {
@@ -72,7 +109,7 @@ export const impersonationRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: { 201: Impersonating },
       errors: [tenantNotFound, tenantInactive, userNotFound, administratorNeedsFactor],
     },
-    (setting) => startImpersonation(setting, setting.user, setting.credential, setting.body),
+    (context) => startImpersonation(context, context.user, context.credential, context.body),
   ),
 
   r.get(
@@ -81,10 +118,14 @@ export const impersonationRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "platform",
       context: "core",
       summary: "Lists impersonations, newest first",
-      query: pageQuery(),
+      query: pageQuery({ tenant: Type.Optional(TenantReference), active }),
       response: pageOf(Impersonation),
+      errors: [tenantNotFound],
     },
-    ({ platform, page }) => pageOfImpersonations(platform.control, page),
+    async ({ platform, query: { tenant, active }, page }) => {
+      const tenantId = tenant === undefined ? undefined : (await platform.tenants.get(tenant)).id;
+      return pageOfImpersonations(platform, page, { tenantId, active });
+    },
   ),
 
   r.post(
@@ -112,7 +153,7 @@ export const impersonationRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: { 204: null },
       errors: [impersonationNotFound],
     },
-    (setting) => endImpersonation(setting, setting.params.id),
+    (context) => endImpersonation(context, context.params.id),
   ),
 
   r.get(
@@ -121,10 +162,11 @@ export const impersonationRoutes = (r: RouteBuilder<Record<never, never>>) => [
       permission: "impersonations:read",
       context: "any",
       summary: "Lists impersonations of the tenant's users, newest first",
-      query: pageQuery(),
+      query: pageQuery({ active }),
       response: pageOf(Impersonation),
     },
-    ({ platform, user, page }) => pageOfImpersonations(platform.control, page, tenantIdOf(user)),
+    ({ platform, user, query, page }) =>
+      pageOfImpersonations(platform, page, { ...query, tenantId: tenantIdOf(user) }),
   ),
 
   r.delete(
@@ -139,6 +181,6 @@ export const impersonationRoutes = (r: RouteBuilder<Record<never, never>>) => [
       response: { 204: null },
       errors: [impersonationNotFound],
     },
-    (setting) => endImpersonation(setting, setting.params.id, tenantIdOf(setting.user)),
+    (context) => endImpersonation(context, context.params.id, tenantIdOf(context.user)),
   ),
 ];

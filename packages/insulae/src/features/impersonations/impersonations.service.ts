@@ -4,7 +4,7 @@
  * (`act`, RFC 8693, section 4.1), and the tenant sees it in its audit log and in a list of its own.
  * Every request checks that the administrator still is one.
  */
-import { type Kysely, sql } from "kysely";
+import { type Kysely, type SqlBool, sql } from "kysely";
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
 import type { RequestInfo } from "../../kernel/feature/feature.ts";
 import type { Page } from "../../kernel/feature/page.ts";
@@ -14,10 +14,16 @@ import { invalidToken } from "../../kernel/identity/errors.ts";
 import type { CorePrincipal } from "../../kernel/identity/principal.ts";
 import { defineError } from "../../kernel/lib/errors.ts";
 import type { TenantId, UserId } from "../../kernel/lib/ids.ts";
+import { hasSecondFactor } from "../../kernel/model/authentication-methods.ts";
 import type { ControlTables } from "../../kernel/schema/control-tables.ts";
 import { tenantInactive } from "../../kernel/tenancy/errors.ts";
-import { findUserSubject, replyFor, signIn } from "../accounts/accounts.feature.ts";
-import { userNotFound } from "../users/users.feature.ts";
+import {
+  administratorNeedsFactor,
+  findUserSubject,
+  replyFor,
+  signIn,
+} from "../accounts/accounts.feature.ts";
+import { findNames, listPeople, type UserTables, userNotFound } from "../users/users.feature.ts";
 
 export const impersonationNotFound = defineError(
   "impersonation_not_found",
@@ -32,7 +38,7 @@ export const impersonationOver = defineError(
 
 type Control = Kysely<ControlTables>;
 
-interface Setting {
+interface ImpersonationDeps {
   readonly platform: Platform;
   readonly audit: TenantAudit;
 }
@@ -53,7 +59,7 @@ export interface NewImpersonation {
  * @throws administratorNeedsFactor
  */
 export async function startImpersonation(
-  { platform, audit, request }: Setting & { readonly request: RequestInfo },
+  { platform, audit, request }: ImpersonationDeps & { readonly request: RequestInfo },
   administrator: CorePrincipal,
   credential: SessionCredential,
   { tenant: reference, user_id, reason, minutes }: NewImpersonation,
@@ -95,6 +101,37 @@ export async function startImpersonation(
   await audit({ ...event, tenant: null });
   return { ...reply, id, ends_at };
 }
+
+/**
+ * The users of a tenant, for choosing whom to impersonate. Under the same conditions: in a tenant that requires a
+ * second factor, the administrator must have proved their own. Both audit logs have it before the answer.
+ *
+ * @throws tenantNotFound, tenantInactive, administratorNeedsFactor
+ */
+export async function listPeopleOf(
+  { platform, audit, credential }: ImpersonationDeps & { readonly credential: SessionCredential },
+  reference: string,
+  wanted: { readonly q?: string; readonly is_active?: boolean },
+  page: Page,
+): Promise<People> {
+  const tenant = await platform.tenants.get(reference);
+  if (tenant.status !== "active") throw tenantInactive();
+  const proof = await platform.sessions.findProof(credential.sessionId);
+  if (!proof) throw invalidToken();
+  if (tenant.settings.second_factor === "required" && !hasSecondFactor(proof.amr)) {
+    throw administratorNeedsFactor();
+  }
+  const event = {
+    action: "tenant.users_listed",
+    target: { type: "tenant", id: tenant.id },
+    detail: { searched: wanted.q !== undefined },
+  } as const;
+  await audit({ ...event, tenant });
+  await audit({ ...event, tenant: null });
+  return platform.withTenant<UserTables, People>(tenant, ({ db }) => listPeople(db, wanted, page));
+}
+
+type People = Awaited<ReturnType<typeof listPeople>>;
 
 /**
  * Issues another access token to the administrator who began the impersonation, until it ends: an
@@ -139,7 +176,7 @@ export async function renewImpersonation(
  * @throws impersonationNotFound
  */
 export async function endImpersonation(
-  { platform, audit }: Setting,
+  { platform, audit }: ImpersonationDeps,
   id: string,
   tenantId?: TenantId,
 ): Promise<void> {
@@ -158,20 +195,59 @@ export async function endImpersonation(
   await audit({ ...event, tenant: null });
 }
 
-/** One page, newest first. @param tenantId only those in this tenant */
+export interface WantedImpersonations {
+  /** Only those in this tenant. */
+  readonly tenantId?: TenantId | undefined;
+  /** Only those that are running, or only those that are over. */
+  readonly active?: boolean | undefined;
+}
+
+/** One page, newest first, with the users' names as they are now. */
 export async function pageOfImpersonations(
-  control: Control,
+  platform: Platform,
   { limit, after: [after], cursor }: Page,
-  tenantId?: TenantId,
+  { tenantId, active }: WantedImpersonations,
 ) {
-  const all = selectImpersonations(control, tenantId);
+  let all = selectImpersonations(platform.control, tenantId);
+  if (active !== undefined) all = all.where(active ? isRunning : sql<SqlBool>`not (${isRunning})`);
   const found = await (after === undefined ? all : all.where("i.id", "<", after))
     .orderBy("i.id", "desc")
     .limit(limit + 1)
     .execute();
   const items = found.slice(0, limit);
   const last = items.at(-1);
-  return { items, next_cursor: last && found.length > limit ? cursor.encode([last.id]) : null };
+  const people = await findPeopleIn(platform, items);
+  return {
+    items: items.map((item) => ({ ...item, ...(people.get(item.user_id) ?? nobody) })),
+    next_cursor: last && found.length > limit ? cursor.encode([last.id]) : null,
+  };
+}
+
+const isRunning = sql<SqlBool>`i.ended_at is null and i.ends_at > now()`;
+
+const nobody = { user_name: null, user_email: null };
+
+/** Users by id, one query for each tenant. Those that are gone or out of reach are left out. */
+async function findPeopleIn(
+  { tenants, withTenant }: Platform,
+  items: readonly { readonly tenant_id: TenantId; readonly user_id: UserId }[],
+) {
+  const byTenant = [...Map.groupBy(items, ({ tenant_id }) => tenant_id)];
+  const asked = byTenant.map(async ([tenantId, those]) => {
+    const tenant = await tenants.find(tenantId);
+    if (!tenant) return [];
+    type Names = Awaited<ReturnType<typeof findNames>>;
+    const ids = those.map(({ user_id }) => user_id);
+    return withTenant<UserTables, Names>(tenant, ({ db }) => findNames(db, ids));
+  });
+  const found = await Promise.allSettled(asked);
+  const names = found.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
+  return new Map(
+    names.map(({ id, first_name, last_name, email }) => [
+      id,
+      { user_name: `${first_name} ${last_name}`.trim() || null, user_email: email },
+    ]),
+  );
 }
 
 const selectImpersonations = (control: Control, tenantId: TenantId | undefined) => {

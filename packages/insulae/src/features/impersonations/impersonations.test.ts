@@ -116,6 +116,8 @@ describe("an impersonation", () => {
       id: acting.id,
       tenant_id: tenant.id,
       user_id: owner.user.id,
+      user_name: null,
+      user_email: owner.user.email,
       administrator_id: administrator.account.id,
       administrator_email: administrator.account.email,
       reason: "Ticket 42",
@@ -132,6 +134,35 @@ describe("an impersonation", () => {
       token: administrator.token,
     });
     expect(all.body).toEqual({ items: [shown], next_cursor: expect.any(String) });
+  });
+
+  it("is found by its tenant, and by whether it is running", async () => {
+    const [{ tenant, owner, administrator, acting }, other] = [await setUp(), await setUp()];
+    const ids = async (query: string, token = administrator.token, path = "platform/") => {
+      const { body } = await people.get(`/api/v1/${path}impersonations${query}`, { token });
+      return body.items?.map(({ id }: { id: string }) => id) ?? body.code;
+    };
+    expect(await ids(`?tenant=${tenant.key}`)).toEqual([acting.id]);
+    expect(await ids(`?tenant=${tenant.key}&active=false`)).toEqual([]);
+    expect(await ids("?active=true")).toEqual(expect.arrayContaining([acting.id, other.acting.id]));
+    expect(await ids("?tenant=no_such_tenant")).toBe("tenant_not_found");
+    await people.delete(`/api/v1/platform/impersonations/${acting.id}`, {
+      token: administrator.token,
+    });
+    expect(await ids("?active=true")).not.toContain(acting.id);
+    expect(await ids("?active=false", owner.token, "")).toEqual([acting.id]);
+    expect(await ids("?active=true", owner.token, "")).toEqual([]);
+  });
+
+  it("shows no name of a user who is gone", async () => {
+    const { tenant, owner } = await newTenant();
+    const administrator = await newAdministrator();
+    const { user } = await people.addUser(tenant, owner, { first_name: "Grace" });
+    await begin(administrator, tenant, user);
+    const list = () => people.get("/api/v1/impersonations", { token: owner.token });
+    expect((await list()).body.items).toMatchObject([{ user_name: "Grace" }]);
+    await people.delete(`/api/v1/users/${user.id}`, { token: owner.token });
+    expect((await list()).body.items).toMatchObject([{ user_name: null, user_email: null }]);
   });
 
   it("is never longer than an hour, and never without a reason", async () => {

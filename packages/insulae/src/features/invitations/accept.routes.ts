@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 import type { RouteBuilder } from "../../kernel/feature/feature.ts";
 import { impersonatorOf, isMachine } from "../../kernel/identity/credential.ts";
-import { personalOnly } from "../../kernel/identity/errors.ts";
+import { personalOnly, tenantTokenRefused } from "../../kernel/identity/errors.ts";
 import { passwordsBusy, weakPassword } from "../../kernel/identity/passwords.ts";
 import { quotaExceeded } from "../../kernel/tenancy/plans.ts";
 import {
@@ -65,6 +65,7 @@ export const acceptRoutes = (r: RouteBuilder<InvitationTables>) => [
         alreadyMember,
         noAccount,
         personalOnly,
+        tenantTokenRefused,
         weakPassword,
         passwordsBusy,
       ],

@@ -12,7 +12,7 @@
 import { type Kysely, sql } from "kysely";
 import type { TenantAudit } from "../../kernel/audit/audit.ts";
 import type { Platform } from "../../kernel/feature/platform.ts";
-import type { SessionCredential } from "../../kernel/identity/credential.ts";
+import { refuseTenantToken, type SessionCredential } from "../../kernel/identity/credential.ts";
 import type { OneTimeToken } from "../../kernel/identity/one-time-tokens.ts";
 import type { Principal } from "../../kernel/identity/principal.ts";
 import { subjectOf as subjectOfRow } from "../../kernel/identity/subject.ts";
@@ -74,7 +74,7 @@ export const invitationLapsed = defineError(
   "The sender of this invitation may no longer grant what it grants. Ask for another.",
 );
 
-interface Setting extends SignInContext {
+interface AcceptDeps extends SignInContext {
   readonly audit: TenantAudit;
 }
 
@@ -137,15 +137,16 @@ export async function listWaiting(
  * be
  *   another tenant's
  * @throws invalidLink, accountWaits, invitationForAnother, emailNotVerified, invitationLapsed,
- *   alreadyMember, weakPassword, passwordsBusy
+ *   alreadyMember, weakPassword, passwordsBusy, tenantTokenRefused
  */
 export async function acceptInvitation(
-  setting: Setting,
+  deps: AcceptDeps,
   known: Tenant | undefined,
   caller: Caller | undefined,
   { token, invitation_id: id, ...person }: Acceptance,
 ): Promise<SignedInReply> {
-  const { platform } = setting;
+  const { platform } = deps;
+  if (caller) refuseTenantToken(caller.credential);
   const account = caller && (await accountOf(platform, caller.user)).account;
   const held =
     token !== undefined
@@ -158,14 +159,14 @@ export async function acceptInvitation(
   if (account && account.email !== held.email) throw invitationForAnother();
   if (account && !account.email_verified) throw emailNotVerified();
   const joining = account ?? (await register(platform, held, person));
-  const userId = await join(setting, held, joining);
+  const userId = await join(deps, held, joining);
   if (caller) {
     const { user, credential } = caller;
-    return switchTo(setting, user, credential, held.tenant.id, { invited: true });
+    return switchTo(deps, user, credential, held.tenant.id, { invited: true });
   }
   const subject = await findUserSubject(platform, held.tenant, userId);
   if (!subject) throw invalidLink();
-  return signIn(setting, subject);
+  return signIn(deps, subject);
 }
 
 /** Step 1, for a new person. Having the token proves that they received the e-mail. */
@@ -192,7 +193,7 @@ async function register(
 
 /** Steps 2 and 3. */
 async function join(
-  { platform, audit }: Setting,
+  { platform, audit }: AcceptDeps,
   { tenant, id, sending }: Held,
   account: AccountView,
 ): Promise<UserId> {

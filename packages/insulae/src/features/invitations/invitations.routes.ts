@@ -53,11 +53,11 @@ export const invitationRoutes = (r: RouteBuilder<InvitationTables>) => [
         quotaExceeded,
       ],
     },
-    async (setting) => {
-      const invitation = await invite(setting, setting.body);
+    async (context) => {
+      const invitation = await invite(context, context.body);
       const { id, email, role, roles } = invitation;
       const detail = { email, role, roles };
-      await setting.audit({ action: "invitation.sent", target: target(id), detail });
+      await context.audit({ action: "invitation.sent", target: target(id), detail });
       return invitation;
     },
   ),
@@ -75,11 +75,11 @@ export const invitationRoutes = (r: RouteBuilder<InvitationTables>) => [
       response: Invitation,
       errors: [invitationNotFound, roleAboveOwn, permissionNotHeld, quotaExceeded],
     },
-    async (setting) => {
-      const invitation = await sendAgain(setting, setting.params.id);
+    async (context) => {
+      const invitation = await sendAgain(context, context.params.id);
       const { id, email, role, roles } = invitation;
       const detail = { email, role, roles, again: true };
-      await setting.audit({ action: "invitation.sent", target: target(id), detail });
+      await context.audit({ action: "invitation.sent", target: target(id), detail });
       return invitation;
     },
   ),
@@ -94,10 +94,10 @@ export const invitationRoutes = (r: RouteBuilder<InvitationTables>) => [
       response: { 204: null },
       errors: [invitationNotFound, roleAboveOwn, permissionNotHeld],
     },
-    async (setting) => {
-      const { id } = setting.params;
-      const email = await revoke(setting, id);
-      await setting.audit({ action: "invitation.revoked", target: target(id), detail: { email } });
+    async (context) => {
+      const { id } = context.params;
+      const email = await revoke(context, id);
+      await context.audit({ action: "invitation.revoked", target: target(id), detail: { email } });
     },
   ),
 ];

@@ -14,7 +14,7 @@ import type { TenantMail } from "../../kernel/mail/mail.ts";
 import type { Tenant } from "../../kernel/model/tenant.ts";
 import { canonicalEmail } from "../../kernel/validation/email.ts";
 import { findOwnRole, type RoleRow, roleNotFound } from "../roles/roles.feature.ts";
-import { type Actor, refuseRole, type Setting as UserSetting } from "../users/users.feature.ts";
+import { type Actor, refuseRole, type UserDeps } from "../users/users.feature.ts";
 import {
   deleteInvitation,
   findView,
@@ -44,7 +44,7 @@ export const tooManyInvitations = defineError(
 
 const maxInvitations = 1_000;
 
-export interface Setting extends UserSetting<InvitationTables> {
+export interface InvitationDeps extends UserDeps<InvitationTables> {
   readonly user: Actor & { readonly id: UserId };
   readonly tenant: Tenant;
   readonly mail: TenantMail;
@@ -65,7 +65,7 @@ export interface NewInvitation {
  *   tooManyInvitations, quotaExceeded
  */
 export async function invite(
-  { db, permissions, user, tenant, mail, countUsage }: Setting,
+  { db, permissions, user, tenant, mail, countUsage }: InvitationDeps,
   { role = "user", roles: references = [], ...wanted }: NewInvitation,
 ) {
   const email = canonicalEmail(wanted.email);
@@ -100,7 +100,7 @@ export async function invite(
  * @throws invitationNotFound, roleAboveOwn, permissionNotHeld, quotaExceeded
  */
 export async function sendAgain(
-  { db, permissions, user, tenant, mail, countUsage }: Setting,
+  { db, permissions, user, tenant, mail, countUsage }: InvitationDeps,
   id: string,
 ) {
   const { email, sendings } = await db.transaction().execute(async (tx) => {
@@ -115,7 +115,10 @@ export async function sendAgain(
 /**
  * @returns the e-mail it was sent to. @throws invitationNotFound, roleAboveOwn, permissionNotHeld
  */
-export async function revoke({ db, permissions, user }: Setting, id: string): Promise<string> {
+export async function revoke(
+  { db, permissions, user }: InvitationDeps,
+  id: string,
+): Promise<string> {
   return db.transaction().execute(async (tx) => {
     const { email } = await lockGivable({ db: tx, permissions, user }, id);
     await deleteInvitation(tx, id);
@@ -125,7 +128,7 @@ export async function revoke({ db, permissions, user }: Setting, id: string): Pr
 
 /** The invitation, locked, if the caller could have sent it. */
 async function lockGivable(
-  { db: tx, permissions, user }: Pick<Setting, "db" | "permissions" | "user">,
+  { db: tx, permissions, user }: Pick<InvitationDeps, "db" | "permissions" | "user">,
   id: string,
 ) {
   const invitation = await lockInvitation(tx, id);
@@ -134,7 +137,7 @@ async function lockGivable(
   return invitation;
 }
 
-async function view(db: Setting["db"], id: string) {
+async function view(db: InvitationDeps["db"], id: string) {
   const found = await findView(db, id);
   if (!found) throw invitationNotFound();
   return found;

@@ -30,9 +30,7 @@ export interface JobView {
 /** Whose jobs to select; undefined: everybody's, including the platform's. */
 type Owner = TenantId | undefined;
 
-const stateOf = sql<JobState>`case state
-  when 'created' then 'waiting' when 'retry' then 'waiting' when 'active' then 'running'
-  when 'completed' then 'completed' else 'parked' end`;
+const stateOf = sql<JobState>`case when state in ('held', 'ready') then 'waiting' else state end`;
 
 /** Maximum size in a list, in bytes; larger values are shown only with the single job. */
 const longest = 4_096;
@@ -40,18 +38,16 @@ const short = (value: RawBuilder<unknown>) =>
   sql`case when octet_length((${value})::text) <= ${longest} then ${value} end`;
 
 const columnsWith = (shown: (value: RawBuilder<unknown>) => RawBuilder<unknown>) => sql`
-  id, nullif(name, ${platformQueue}) as tenant_id, data->>'job' as job, ${stateOf} as state,
-  ${shown(sql`data->'data'`)} as data,
-  retry_count + case when started_on is null then 0 else 1 end as attempts,
-  case when state = 'active' then (output->>'progress')::float8 end as progress,
-  case when state = 'completed' then ${shown(sql`output->'result'`)} end as result,
-  case when state in ('retry', 'failed') then left(output->>'error', ${longest}) end as error,
-  start_after as due_at, created_on as created_at, started_on as started_at,
-  completed_on as finished_at`;
+  id, nullif(queue, ${platformQueue}) as tenant_id, job, ${stateOf} as state,
+  ${shown(sql`data`)} as data, attempts,
+  case when state = 'running' then progress end as progress,
+  ${shown(sql`result`)} as result,
+  case when state <> 'running' then left(error, ${longest}) end as error,
+  due_at, created_at, started_at, finished_at`;
 const columns = columnsWith((value) => value);
 const shortColumns = columnsWith(short);
 
-const ownedBy = (owner: Owner) => (owner === undefined ? sql`true` : sql`name = ${owner}`);
+const ownedBy = (owner: Owner) => (owner === undefined ? sql`true` : sql`queue = ${owner}`);
 
 export interface JobFilter {
   readonly state?: JobState | undefined;
@@ -82,10 +78,10 @@ export async function someJobs(
   }: JobFilter & { readonly before?: string | undefined; readonly limit: number },
 ): Promise<JobView[]> {
   const { rows } = await sql<JobView>`
-    select ${shortColumns} from pgboss.job_common
+    select ${shortColumns} from control.jobs
     where ${ownedBy(owner)}
       and ${state === undefined ? sql`true` : sql`${stateOf} = ${state}`}
-      and ${job === undefined ? sql`true` : sql`data->>'job' = ${job}`}
+      and ${job === undefined ? sql`true` : sql`job = ${job}`}
       and ${before === undefined ? sql`true` : sql`id < ${before}::uuid`}
     order by id desc limit ${limit}`.execute(control);
   return rows;
@@ -97,7 +93,7 @@ export async function findJob(
   id: string,
 ): Promise<JobView | undefined> {
   const { rows } = await sql<JobView>`
-    select ${columns} from pgboss.job_common
+    select ${columns} from control.jobs
     where ${ownedBy(owner)} and id = ${id}::uuid`.execute(control);
   return rows[0];
 }
@@ -110,12 +106,10 @@ export async function retryJob(
   retries: number,
 ): Promise<boolean> {
   const { numAffectedRows } = await sql`
-    update pgboss.job_common
-    set state = 'retry', retry_limit = retry_count + 1 + ${retries}::int, start_after = now(),
-      completed_on = null, output = null
-    where ${ownedBy(owner)} and id = ${id}::uuid and state in ('failed', 'cancelled')`.execute(
-    control,
-  );
+    update control.jobs
+    set state = 'ready', retries = attempts + ${retries}::int, due_at = now(), finished_at = null,
+      error = null
+    where ${ownedBy(owner)} and id = ${id}::uuid and state = 'parked'`.execute(control);
   if (numAffectedRows !== 1n) return false;
   await sql`select pg_notify('insulae', 'job')`.execute(control);
   return true;
@@ -127,6 +121,6 @@ export async function retryJob(
  */
 export async function dropJob(control: Control, owner: Owner, id: string): Promise<boolean> {
   const { numAffectedRows } = await sql`
-    delete from pgboss.job_common where ${ownedBy(owner)} and id = ${id}::uuid`.execute(control);
+    delete from control.jobs where ${ownedBy(owner)} and id = ${id}::uuid`.execute(control);
   return numAffectedRows === 1n;
 }

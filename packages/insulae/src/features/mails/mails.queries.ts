@@ -9,6 +9,39 @@ type CapturedRow = JsonRow<
 >;
 type Channel = CapturedRow["channel"];
 
+const mailRows = (control: Control) =>
+  control
+    .selectFrom("control.mails as mail")
+    .leftJoin("control.captured_messages as captured", "captured.id", "mail.id")
+    .select([
+      "mail.id",
+      "mail.tenant_id",
+      "mail.template",
+      "mail.recipient as to",
+      "mail.state",
+      "mail.attempts",
+      "mail.reason",
+      "captured.content as captured",
+      "mail.due_at",
+      "mail.created_at",
+      "mail.finished_at",
+    ]);
+
+export const findMail = statement((control: Control, p: Params<{ id: string }>) =>
+  mailRows(control).where("mail.id", "=", p.id),
+);
+
+/** The HTML of a captured e-mail. */
+export async function findCapturedHtml(control: Control, id: string): Promise<string | undefined> {
+  const found = await control
+    .selectFrom("control.captured_messages")
+    .select("content")
+    .where("id", "=", id)
+    .where("channel", "=", "email")
+    .executeTakeFirst();
+  return found?.content.html;
+}
+
 /** One page, newest first. */
 export const newestMails = statement(
   (
@@ -20,24 +53,7 @@ export const newestMails = statement(
       limit: number;
     }>,
   ) => {
-    let query = control
-      .selectFrom("control.mails as mail")
-      .leftJoin("control.captured_messages as captured", "captured.id", "mail.id")
-      .select([
-        "mail.id",
-        "mail.tenant_id",
-        "mail.template",
-        "mail.recipient as to",
-        "mail.state",
-        "mail.attempts",
-        "mail.reason",
-        "captured.content as captured",
-        "mail.due_at",
-        "mail.created_at",
-        "mail.finished_at",
-      ])
-      .orderBy("mail.id", "desc")
-      .limit(p.limit);
+    let query = mailRows(control).orderBy("mail.id", "desc").limit(p.limit);
     if (given(p.to)) query = query.where("mail.recipient", "=", p.to);
     if (given(p.state)) query = query.where("mail.state", "=", p.state);
     if (given(p.before)) query = query.where("mail.id", "<", p.before);

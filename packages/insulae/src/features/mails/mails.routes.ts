@@ -1,9 +1,11 @@
 import { Type } from "typebox";
 import type { RouteBuilder } from "../../kernel/feature/feature.ts";
-import { nullable, timestamp, uuid } from "../../kernel/feature/fields.ts";
+import { idParams, mediaText, nullable, timestamp, uuid } from "../../kernel/feature/fields.ts";
 import { pageOf, pageQuery } from "../../kernel/feature/page.ts";
+import type { Platform } from "../../kernel/feature/platform.ts";
+import { defineError, orThrow } from "../../kernel/lib/errors.ts";
 import { findCanonicalEmail } from "../../kernel/validation/email.ts";
-import { listCaptured, newestMails } from "./mails.queries.ts";
+import { findCapturedHtml, findMail, listCaptured, newestMails } from "./mails.queries.ts";
 
 const captured = {
   subject: Type.String(),
@@ -61,6 +63,40 @@ const recipient = Type.Optional(
 const addressOf = (to: string | undefined) =>
   to === undefined ? undefined : (findCanonicalEmail(to) ?? "");
 
+export const mailNotFound = defineError("mail_not_found", 404, "There is no such e-mail");
+export const mailNotCaptured = defineError(
+  "mail_not_captured",
+  404,
+  "There is no captured e-mail with this id. Contents are kept only where e-mails are captured (`MAIL=capture`).",
+);
+
+const preview = mediaText("text/html");
+
+/** Whatever the mail contains: it runs nothing, loads nothing, leads nowhere, and has an origin of its own. */
+const previewPolicy = [
+  "default-src 'none'",
+  "style-src 'unsafe-inline'",
+  "img-src data:",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'self'",
+  "sandbox",
+].join("; ");
+
+async function showPreview({ platform, params, header }: PreviewContext): Promise<string> {
+  const html = await findCapturedHtml(platform.control, params.id);
+  if (html === undefined) throw mailNotCaptured();
+  header("content-type", "text/html; charset=utf-8");
+  header("content-security-policy", previewPolicy);
+  return html;
+}
+
+interface PreviewContext {
+  readonly platform: Pick<Platform, "control">;
+  readonly params: { readonly id: string };
+  readonly header: (name: string, value: string) => void;
+}
+
 export const mailRoutes = (r: RouteBuilder<Record<never, never>>) => [
   r.get(
     "/mails",
@@ -79,6 +115,32 @@ export const mailRoutes = (r: RouteBuilder<Record<never, never>>) => [
         { limit: page.limit, cursor: page.cursor, key: ({ id }) => [id] },
       ),
   ),
+
+  r.get(
+    "/mails/:id",
+    {
+      permission: "platform",
+      context: "core",
+      summary: "Returns an e-mail and its delivery status",
+      params: idParams,
+      response: Mail,
+      errors: [mailNotFound],
+    },
+    ({ platform, params }) => findMail.json(platform.control, params).then(orThrow(mailNotFound)),
+  ),
+
+  r.get(
+    "/mails/:id/preview",
+    {
+      permission: "platform",
+      context: "core",
+      summary: "Returns the HTML of a captured e-mail, for a sandboxed frame",
+      params: idParams,
+      response: preview,
+      errors: [mailNotCaptured],
+    },
+    showPreview,
+  ),
 ];
 
 export const capturedMailRoutes = (r: RouteBuilder<Record<never, never>>) => [
@@ -96,6 +158,18 @@ export const capturedMailRoutes = (r: RouteBuilder<Record<never, never>>) => [
     async ({ platform, query }) => ({
       items: await listCaptured(platform.control, ["email"], addressOf(query.to)),
     }),
+  ),
+  r.get(
+    "/dev/mails/:id/preview",
+    {
+      permission: "public",
+      context: "core",
+      summary: "Returns the HTML of a captured e-mail, for a sandboxed frame (not in production)",
+      params: idParams,
+      response: preview,
+      errors: [mailNotCaptured],
+    },
+    showPreview,
   ),
   r.get(
     "/dev/messages",

@@ -22,8 +22,8 @@ import { isPlatformAdmin } from "../tenants/tenants.feature.ts";
 import {
   findActiveUserOf,
   ownsTenant,
-  passOwnership,
   removeThemself,
+  transferOwnership,
   type UserTables,
 } from "../users/users.feature.ts";
 import { ownershipMail } from "./mails.ts";
@@ -116,7 +116,7 @@ export async function transferTenant(
     isAdmin || (await isAdministrator(platform, to)) ? 0 : platform.config.tenantsPerAccount;
   const given = await tenants.transfer(tenant.id, { from, to, limit }, async (tx) => {
     const passed = await withTenant<UserTables, boolean>(tenant, (scope) =>
-      passOwnership(scope, { from: own?.id, to: heir, mustOwn: !isAdmin }),
+      transferOwnership(scope, { from: own?.id, to: heir, mustOwn: !isAdmin }),
     );
     if (!passed) throw notTransferable();
     await tx.updateTable("control.accounts").set({ is_owner: true }).where("id", "=", to).execute();

@@ -93,7 +93,7 @@ it("one that the server took and that could not be noted is sent once more, not 
   const arrived = () => received.filter((address) => address === to).length;
   const waiting = async () => {
     const { rows } = await database.query(
-      "select 1 from pgboss.job_common where data -> 'data' ->> 'notification_id' = $1 and state = 'retry'",
+      "select 1 from control.jobs where data ->> 'notification_id' = $1 and state = 'held'",
       [id],
     );
     return rows.length;
@@ -103,7 +103,7 @@ it("one that the server took and that could not be noted is sent once more, not 
   await database.query(`drop trigger lose_note on ${schema}.notifications`);
   // As if the time had come.
   await database.query(
-    "update pgboss.job_common set start_after = now() where data -> 'data' ->> 'notification_id' = $1",
+    "update control.jobs set due_at = now() where data ->> 'notification_id' = $1",
     [id],
   );
   await mail(`${randomUUID()}@example.org`); // whatever is sent wakes the workers

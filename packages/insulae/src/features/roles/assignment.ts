@@ -12,9 +12,9 @@ import {
   lockInferior,
   type Owned,
   refuseUnheld,
-  type Setting,
-  type Told,
+  type UserDeps,
   userNotFound,
+  type WithEvents,
 } from "../users/users.feature.ts";
 import {
   assignRole,
@@ -26,7 +26,7 @@ import {
   type RoleRow,
   unassignRole,
 } from "./roles.queries.ts";
-import { type RoleSetting, roleNotFound, viewOfRole } from "./roles.service.ts";
+import { type RoleDeps, roleNotFound, viewOfRole } from "./roles.service.ts";
 import { findSystemRoleByReference, type RoleView, viewOfSystemRole } from "./system-roles.ts";
 
 export const roleNotAssigned = defineError(
@@ -42,7 +42,7 @@ export const roleRequired = defineError(
 
 /** The system role, then the others by name. @throws userNotFound */
 export async function rolesOfUser(
-  { db, permissions }: Pick<RoleSetting, "db" | "permissions">,
+  { db, permissions }: Pick<RoleDeps, "db" | "permissions">,
   userId: UserId,
 ): Promise<{ items: RoleView[] }> {
   const [user, own] = await Promise.all([
@@ -67,20 +67,20 @@ export async function rolesOfUser(
  *   ownsTenant
  */
 export async function giveRole(
-  setting: RoleSetting & Told & Owned,
+  deps: RoleDeps & WithEvents & Owned,
   userId: UserId,
   reference: string,
 ): Promise<void> {
   const system = findSystemRoleByReference(reference);
   if (system) {
-    await changeUser(onUsers(setting, setting.db), userId, {
+    await changeUser(onUsers(deps, deps.db), userId, {
       role: system,
     });
     return;
   }
-  const { permissions, user } = setting;
-  await setting.db.transaction().execute(async (tx) => {
-    await lockInferior(onUsers(setting, tx), userId);
+  const { permissions, user } = deps;
+  await deps.db.transaction().execute(async (tx) => {
+    await lockInferior(onUsers(deps, tx), userId);
     const role = await findOwnRole({ db: tx }, reference);
     if (!role) throw roleNotFound();
     refuseUnheld(user, viewOfRole(permissions, role).permissions);
@@ -95,32 +95,32 @@ export async function giveRole(
  *   ownsTenant
  */
 export async function takeRole(
-  setting: RoleSetting & Told & Owned,
+  deps: RoleDeps & WithEvents & Owned,
   userId: UserId,
   roleId: string,
 ): Promise<void> {
   const system = findSystemRoleByReference(roleId);
   if (system) {
-    const has = await findSystemRole.first(setting.db, { userId });
+    const has = await findSystemRole.first(deps.db, { userId });
     if (!has) throw userNotFound();
     if (has.role !== system) throw roleNotAssigned();
     if (system === "viewer") throw roleRequired();
-    await changeUser(onUsers(setting, setting.db), userId, {
+    await changeUser(onUsers(deps, deps.db), userId, {
       role: "viewer",
     });
     return;
   }
-  await setting.db.transaction().execute(async (tx) => {
-    await lockInferior(onUsers(setting, tx), userId);
+  await deps.db.transaction().execute(async (tx) => {
+    await lockInferior(onUsers(deps, tx), userId);
     const taken = await unassignRole.first(tx, { userId, roleId });
     if (!taken) throw roleNotAssigned();
   });
 }
 
 const onUsers = (
-  { permissions, user, audit, events, tenant }: RoleSetting & Told & Owned,
+  { permissions, user, audit, events, tenant }: RoleDeps & WithEvents & Owned,
   db: Db,
-): Setting & Told & Owned => ({
+): UserDeps & WithEvents & Owned => ({
   tenant,
   audit,
   events,
@@ -131,7 +131,7 @@ const onUsers = (
 
 /** One of the tenant's own roles, by id or name. */
 export const findOwnRole = (
-  { db }: Pick<RoleSetting, "db">,
+  { db }: Pick<RoleDeps, "db">,
   reference: string,
 ): Promise<RoleRow | undefined> =>
   isUuid(reference)

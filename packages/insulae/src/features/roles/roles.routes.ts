@@ -63,7 +63,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
       query: pageQuery(),
       response: pageOf(Role),
     },
-    (setting) => pageOfRoles(setting, setting.page),
+    (context) => pageOfRoles(context, context.page),
   ),
 
   r.post(
@@ -76,7 +76,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
       response: { 201: Role },
       errors: [roleExists, invalidRoleName, unknownPermission, permissionNotHeld, tooManyRoles],
     },
-    (setting) => addRole(setting, setting.body),
+    (context) => addRole(context, context.body),
   ),
 
   r.get(
@@ -89,7 +89,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
       etag: "roles",
       errors: [roleNotFound],
     },
-    (setting) => getRole(setting, setting.params.id),
+    (context) => getRole(context, context.params.id),
   ),
 
   r.put(
@@ -104,11 +104,11 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
       response: Role,
       errors: [...changing, roleExists, invalidRoleName, unknownPermission],
     },
-    async (setting) => {
-      const role = await changeRole(setting, setting.params.id, setting.body);
-      await setting.forgetUser();
+    async (context) => {
+      const role = await changeRole(context, context.params.id, context.body);
+      await context.forgetUser();
       const { name, permissions } = role;
-      await setting.audit({
+      await context.audit({
         action: "role.changed",
         target: { type: "role", id: role.id },
         detail: { name, permissions },
@@ -127,9 +127,9 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
       response: { 204: null },
       errors: changing,
     },
-    async (setting) => {
-      await removeRole(setting, setting.params.id);
-      await setting.forgetUser();
+    async (context) => {
+      await removeRole(context, context.params.id);
+      await context.forgetUser();
     },
   ),
 
@@ -145,11 +145,11 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
       response: Role,
       errors: [...changing, unknownPermission],
     },
-    async (setting) => {
-      const { permission } = setting.body;
-      const role = await addPermission(setting, setting.params.id, permission);
-      await setting.forgetUser();
-      await setting.audit({
+    async (context) => {
+      const { permission } = context.body;
+      const role = await addPermission(context, context.params.id, permission);
+      await context.forgetUser();
+      await context.audit({
         action: "role.permission_added",
         target: { type: "role", id: role.id },
         detail: { permission },
@@ -168,11 +168,11 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
       response: { 204: null },
       errors: [...changing, permissionNotInRole],
     },
-    async (setting) => {
-      const { id, permission_id: permission } = setting.params;
-      await removePermission(setting, id, permission);
-      await setting.forgetUser();
-      await setting.audit({
+    async (context) => {
+      const { id, permission_id: permission } = context.params;
+      await removePermission(context, id, permission);
+      await context.forgetUser();
+      await context.audit({
         action: "role.permission_removed",
         target: { type: "role", id },
         detail: { permission },
@@ -189,7 +189,7 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
       response: RolesOfUser,
       errors: [userNotFound],
     },
-    (setting) => rolesOfUser(setting, userIdOf(setting.params)),
+    (context) => rolesOfUser(context, userIdOf(context.params)),
   ),
 
   r.post(
@@ -209,17 +209,17 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
       response: RolesOfUser,
       errors: [userNotFound, roleNotFound, roleAboveOwn, permissionNotHeld, lastOwner, ownsTenant],
     },
-    async (setting) => {
-      const id = userIdOf(setting.params);
-      const { role } = setting.body;
-      await giveRole(setting, id, role);
-      await setting.forgetUser(id);
-      await setting.audit({
+    async (context) => {
+      const id = userIdOf(context.params);
+      const { role } = context.body;
+      await giveRole(context, id, role);
+      await context.forgetUser(id);
+      await context.audit({
         action: "user.role_given",
         target: { type: "user", id },
         detail: { role },
       });
-      return rolesOfUser(setting, id);
+      return rolesOfUser(context, id);
     },
   ),
 
@@ -241,12 +241,12 @@ export const roleRoutes = (r: RouteBuilder<RoleTables>) => [
         ownsTenant,
       ],
     },
-    async (setting) => {
-      const id = userIdOf(setting.params);
-      const { role_id: role } = setting.params;
-      await takeRole(setting, id, role);
-      await setting.forgetUser(id);
-      await setting.audit({
+    async (context) => {
+      const id = userIdOf(context.params);
+      const { role_id: role } = context.params;
+      await takeRole(context, id, role);
+      await context.forgetUser(id);
+      await context.audit({
         action: "user.role_taken",
         target: { type: "user", id },
         detail: { role },

@@ -11,7 +11,7 @@ import { defineError } from "../../kernel/lib/errors.ts";
 import { refuseBeyond } from "../../kernel/lib/in-turn.ts";
 import { normalised } from "../../kernel/lib/text.ts";
 import { isUuid } from "../../kernel/lib/uuid.ts";
-import { refuseUnheld, type Setting } from "../users/users.feature.ts";
+import { refuseUnheld, type UserDeps } from "../users/users.feature.ts";
 import {
   createRole,
   type Db,
@@ -59,8 +59,8 @@ export const permissionNotInRole = defineError(
 
 const maxRoles = 200;
 
-export type RoleSetting = Setting<RoleTables>;
-type Reading = Pick<RoleSetting, "db" | "permissions">;
+export type RoleDeps = UserDeps<RoleTables>;
+type Reading = Pick<RoleDeps, "db" | "permissions">;
 
 /** The role as clients see it, without permissions that no feature declares any more. */
 export const viewOfRole = (permissions: Permissions, role: RoleRow): RoleView => ({
@@ -118,7 +118,7 @@ interface RoleFields {
 
 /** @throws roleExists, unknownPermission, permissionNotHeld, tooManyRoles */
 export async function addRole(
-  { db, permissions, user }: RoleSetting,
+  { db, permissions, user }: RoleDeps,
   { name, description, permissions: references = [] }: RoleFields & { readonly name: string },
 ): Promise<RoleView> {
   const names = namesOfPermissions(permissions, references);
@@ -134,12 +134,12 @@ export async function addRole(
 
 /** @throws roleNotFound, systemRoleFixed, roleExists, unknownPermission, permissionNotHeld */
 export async function changeRole(
-  setting: RoleSetting,
+  deps: RoleDeps,
   id: string,
   { name, description, permissions: references }: RoleFields,
 ): Promise<RoleView> {
-  const names = references && namesOfPermissions(setting.permissions, references);
-  return alterRole(setting, id, () => ({
+  const names = references && namesOfPermissions(deps.permissions, references);
+  return alterRole(deps, id, () => ({
     ...(name !== undefined && { name: canonicalName(name) }),
     ...(description !== undefined && { description }),
     ...(names && { permissions: names }),
@@ -148,34 +148,31 @@ export async function changeRole(
 
 /** @throws roleNotFound, systemRoleFixed, unknownPermission, permissionNotHeld */
 export async function addPermission(
-  setting: RoleSetting,
+  deps: RoleDeps,
   id: string,
   reference: string,
 ): Promise<RoleView> {
-  const added = namesOfPermissions(setting.permissions, [reference]);
-  return alterRole(setting, id, ({ permissions }) => ({
+  const added = namesOfPermissions(deps.permissions, [reference]);
+  return alterRole(deps, id, ({ permissions }) => ({
     permissions: [...new Set([...permissions, ...added])].sort(),
   }));
 }
 
 /** @throws roleNotFound, systemRoleFixed, permissionNotInRole, permissionNotHeld */
 export async function removePermission(
-  setting: RoleSetting,
+  deps: RoleDeps,
   id: string,
   reference: string,
 ): Promise<RoleView> {
-  const removed = setting.permissions.find(reference)?.name;
-  return alterRole(setting, id, ({ permissions }) => {
+  const removed = deps.permissions.find(reference)?.name;
+  return alterRole(deps, id, ({ permissions }) => {
     if (removed === undefined || !permissions.includes(removed)) throw permissionNotInRole();
     return { permissions: permissions.filter((name) => name !== removed) };
   });
 }
 
 /** @throws roleNotFound, systemRoleFixed, permissionNotHeld */
-export async function removeRole(
-  { db, permissions, user }: RoleSetting,
-  id: string,
-): Promise<void> {
+export async function removeRole({ db, permissions, user }: RoleDeps, id: string): Promise<void> {
   await db.transaction().execute(async (tx) => {
     const role = await lock(tx, id);
     refuseUnheld(user, declared(permissions, role.permissions));
@@ -186,7 +183,7 @@ export async function removeRole(
 type Changes = Partial<Pick<RoleRow, "name" | "description" | "permissions">>;
 
 async function alterRole(
-  { db, permissions, user }: RoleSetting,
+  { db, permissions, user }: RoleDeps,
   id: string,
   changesOf: (role: RoleRow) => Changes,
 ): Promise<RoleView> {

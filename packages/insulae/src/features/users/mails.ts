@@ -2,7 +2,7 @@
  * E-mails about addresses and passwords. They contain no personal name: somebody who registers with
  * another person's address must not be able to choose the text that this person receives.
  */
-import { type MailSetting, mailTemplate } from "../../kernel/feature/mail-template.ts";
+import { type MailInput, mailTemplate } from "../../kernel/feature/mail-template.ts";
 import { findIdentity } from "./identity.ts";
 
 /** The purposes of the tokens in their links. */
@@ -25,8 +25,8 @@ export const verificationMail = mailTemplate(
     ],
     links: { link: "Verify this e-mail" },
   },
-  async (_, setting) => {
-    const { platform, tenant, to, link } = setting;
+  async (_, input) => {
+    const { platform, tenant, to, link } = input;
     const identity = await findIdentity(platform, tenant, to);
     if (!identity || identity.emailVerified) return undefined;
     const token = await platform.oneTimeTokens.issue({
@@ -52,7 +52,7 @@ export const welcomeMail = mailTemplate(
 );
 
 /** A link for setting a password; undefined if the owner of the address has none to set. */
-async function resetLink({ platform, tenant, to, link }: MailSetting): Promise<string | undefined> {
+async function resetLink({ platform, tenant, to, link }: MailInput): Promise<string | undefined> {
   const identity = await findIdentity(platform, tenant, to);
   if (!identity?.passwordOf) return undefined;
   const token = await platform.oneTimeTokens.issue({
@@ -76,8 +76,8 @@ export const passwordResetMail = mailTemplate(
     ],
     links: { link: "Set a new password" },
   },
-  async (_, setting) => {
-    const link = await resetLink(setting);
+  async (_, input) => {
+    const link = await resetLink(input);
     return link === undefined ? undefined : { link };
   },
 );
@@ -109,9 +109,9 @@ export const alreadyRegisteredMail = mailTemplate(
     ],
     links: { link: "Sign in", reset_link: "Set a new password" },
   },
-  async (_, setting) => ({
-    link: setting.link("/login"),
-    reset_link: await resetLink(setting),
+  async (_, input) => ({
+    link: input.link("/login"),
+    reset_link: await resetLink(input),
   }),
 );
 

@@ -127,6 +127,66 @@ export function listUsers(
   });
 }
 
+const newestPeople = statement(
+  (db: Db, p: Params<Filter & { limit: number; after?: string | undefined }>) => {
+    const page = matching(db, p)
+      .select(["id", "email", "first_name", "last_name", "role", "is_active"])
+      .orderBy("id", "desc")
+      .limit(p.limit);
+    return given(p.after) ? page.where("id", "<", asIdParameter(p.after)) : page;
+  },
+);
+
+/** The users of a tenant as a platform administrator sees them: who to impersonate, and no more. */
+export const listPeople = (
+  db: Db,
+  wanted: Pick<WantedUsers, "q" | "is_active">,
+  { limit, after, cursor }: Page,
+): Promise<Json<ListPage<Awaited<ReturnType<typeof newestPeople.all>>[number]>>> =>
+  searching(db, { text: wanted.q }, (from) =>
+    newestPeople.page(
+      from,
+      { ...filterOf(wanted), limit, after: after[0] },
+      { limit, cursor, key: ({ id }) => [id] },
+    ),
+  );
+
+/** Of those ids that are users. */
+export const findNames = (db: Db, ids: readonly UserId[]) =>
+  db
+    .selectFrom("users")
+    .select(["id", "first_name", "last_name", "email"])
+    .where(sql<boolean>`id = any(${ids}::uuid[])`)
+    .execute();
+
+const newestEntries = 100;
+
+/**
+ * Of those ids that are users: which account each is linked to, and when they last did something that the
+ * audit log has, a sign-in for example. Of each, only the newest entries are looked at.
+ */
+export async function findSignInTraces(
+  db: Db,
+  ids: readonly string[],
+): Promise<readonly { id: UserId; accountId: AccountId | null; at: Date | null }[]> {
+  const { rows } = await sql<{ id: UserId; accountId: AccountId | null; at: Date | null }>`
+    select id, account_id as "accountId", (
+      select max(at)
+      from (
+        select at, outcome, actor_kind, impersonator
+        from audit_log
+        where actor_id = users.id::text
+        order by seq desc
+        limit ${newestEntries}
+      ) as newest
+      where outcome = 'succeeded' and actor_kind = 'user' and impersonator is null
+    ) as at
+    from users
+    where id = any(${ids}::uuid[])
+    order by id desc`.execute(db);
+  return rows;
+}
+
 /** Users older than `after`, newest first. */
 export const nextUsers = (
   db: Db,

@@ -29,11 +29,11 @@ import {
   permissionNotHeld,
   removeUser,
   roleAboveOwn,
-  type Setting,
-  type Told,
   type UserChanges,
+  type UserDeps,
   userNotFound,
   usernameTaken,
+  type WithEvents,
 } from "./users.service.ts";
 
 const Changes = Type.Object(
@@ -63,7 +63,7 @@ const New = Type.Object(
 const userIdOf = ({ id }: { id: string }) => asId(id);
 
 /** Notifies the old address, in case somebody has taken over the user, and verifies the new one. */
-async function tellBoth(mail: TenantMail, { from, to }: { from: string; to: string }) {
+async function notifyBothAddresses(mail: TenantMail, { from, to }: { from: string; to: string }) {
   const at = new Date().toUTCString();
   await mail.send(noticeMail, { to: from, variables: { what: "email_changed", at } });
   await mail.send(verificationMail, { to, variables: {} });
@@ -76,7 +76,7 @@ const filters = {
   is_active: Type.Optional(Type.Boolean()),
 };
 
-interface Handling extends Setting, Told, Owned {
+interface Handling extends UserDeps, WithEvents, Owned {
   readonly mail: TenantMail;
   readonly forgetUser: (userId: string) => Promise<void>;
 }
@@ -88,28 +88,28 @@ interface Sending {
 
 /** Changes a user with immediate effect. A change of e-mail sends messages to both addresses. */
 export async function editUser(
-  setting: Handling & Sending,
+  context: Handling & Sending,
   params: { readonly id: string },
   changes: UserChanges,
 ) {
   const id = userIdOf(params);
   // A new address gets an e-mail.
-  if (changes.email !== undefined) setting.countUsage("notifications");
-  const { changed, moved } = await changeUser(setting, id, changes);
-  if (moved) await tellBoth(setting.mail, moved);
-  await setting.forgetUser(id);
+  if (changes.email !== undefined) context.countUsage("notifications");
+  const { changed, moved } = await changeUser(context, id, changes);
+  if (moved) await notifyBothAddresses(context.mail, moved);
+  await context.forgetUser(id);
   return changed;
 }
 
 /** Deletes a user and ends their access at once. */
-export async function dropUser(setting: Handling, params: { readonly id: string }): Promise<void> {
+export async function dropUser(context: Handling, params: { readonly id: string }): Promise<void> {
   const id = userIdOf(params);
   try {
-    await removeUser(setting, id);
+    await removeUser(context, id);
   } finally {
     // Also completes an earlier attempt that stopped after deleting the user: it deletes the
     // membership.
-    await setting.forgetUser(id);
+    await context.forgetUser(id);
   }
 }
 
@@ -166,7 +166,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
         quotaExceeded,
       ],
     },
-    (setting) => addUser(setting, setting.body),
+    (context) => addUser(context, context.body),
   ),
 
   r.get(
@@ -206,7 +206,7 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
         quotaExceeded,
       ],
     },
-    (setting) => editUser(setting, setting.params, setting.body),
+    (context) => editUser(context, context.params, context.body),
   ),
 
   r.delete(
@@ -219,6 +219,6 @@ export const userRoutes = (r: RouteBuilder<UserTables>) => [
       response: { 204: null },
       errors: [userNotFound, roleAboveOwn, permissionNotHeld, lastOwner, ownsTenant],
     },
-    (setting) => dropUser(setting, setting.params),
+    (context) => dropUser(context, context.params),
   ),
 ];

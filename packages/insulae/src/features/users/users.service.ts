@@ -63,7 +63,7 @@ type Db = Kysely<UserTables>;
 export type Actor = Pick<TenantPrincipal, "role" | "permissions">;
 
 /** The context of the rules: the tenant's rows, the declared permissions, and the actor. */
-export interface Setting<Tables = UserTables> {
+export interface UserDeps<Tables = UserTables> {
   readonly db: Kysely<Tables>;
   readonly permissions: Permissions;
   readonly user: Actor;
@@ -71,7 +71,7 @@ export interface Setting<Tables = UserTables> {
 }
 
 /** Publishes events about users. */
-export interface Told {
+export interface WithEvents {
   readonly events: Pick<Events<UserTables>, "record">;
 }
 
@@ -112,15 +112,15 @@ export interface UserChanges extends Omit<Partial<NewUser>, "password"> {
  *   weakPassword; quotaExceeded, also if the tenant may send no more e-mails today
  */
 export async function addUser(
-  setting: Setting & Services,
+  deps: UserDeps & Services,
   { password, role = "user", ...fields }: NewUser,
 ) {
-  const { events, mail, passwords } = setting;
-  refuseRole(setting, role);
+  const { events, mail, passwords } = deps;
+  refuseRole(deps, role);
   const user = { ...canonical(fields), email: canonicalEmail(fields.email), role };
   // A hash costs a hundred times as much as a query, so check first whether the insert would fail.
-  if (password !== undefined) await refuseUnmakeable(setting, user);
-  setting.countUsage("notifications");
+  if (password !== undefined) await refuseUnmakeable(deps, user);
+  deps.countUsage("notifications");
   const passwordHash = password === undefined ? null : await passwords.hash(password);
   const made = await events.recording("user.created", (db) =>
     createUser.jsonOrThrow(db, { ...user, password_hash: passwordHash }),
@@ -131,7 +131,7 @@ export async function addUser(
 
 /** @throws emailTaken, usernameTaken, quotaExceeded, as the insert would later */
 async function refuseUnmakeable(
-  { db, tenant, quota }: Pick<Setting & Services, "db" | "tenant" | "quota">,
+  { db, tenant, quota }: Pick<UserDeps & Services, "db" | "tenant" | "quota">,
   { email, username }: Pick<NewUser, "email" | "username">,
 ): Promise<void> {
   const limit = quota("users");
@@ -154,7 +154,7 @@ export interface ChangedUser {
  *   invalidUsername
  */
 export async function changeUser(
-  { db, tenant, permissions, user: actor, audit, events }: Setting & Told & Owned,
+  { db, tenant, permissions, user: actor, audit, events }: UserDeps & WithEvents & Owned,
   id: UserId,
   changes: UserChanges,
 ): Promise<ChangedUser> {
@@ -188,7 +188,7 @@ export async function changeUser(
 
 /** @throws userNotFound, roleAboveOwn, permissionNotHeld, lastOwner, ownsTenant */
 export async function removeUser(
-  { db, tenant, permissions, user: actor, audit, events }: Setting & Told & Owned,
+  { db, tenant, permissions, user: actor, audit, events }: UserDeps & WithEvents & Owned,
   id: UserId,
 ): Promise<void> {
   await db.transaction().execute(async (tx) => {
@@ -210,7 +210,7 @@ export async function removeUser(
  * @throws userNotFound, lastOwner
  */
 export async function removeThemself(
-  { db, events }: Pick<Setting, "db"> & Told,
+  { db, events }: Pick<UserDeps, "db"> & WithEvents,
   id: UserId,
 ): Promise<void> {
   await db.transaction().execute(async (tx) => {
@@ -229,8 +229,8 @@ export async function removeThemself(
  *   (`mustOwn`) and is not. After an earlier attempt that changed both roles, `from` is an admin
  *   and the new owner an owner already; that is accepted too.
  */
-export function passOwnership(
-  { db, events }: Pick<Setting, "db"> & Told,
+export function transferOwnership(
+  { db, events }: Pick<UserDeps, "db"> & WithEvents,
   { from, to, mustOwn }: { from: UserId | undefined; to: UserId; mustOwn: boolean },
 ): Promise<boolean> {
   return db.transaction().execute(async (tx) => {
@@ -280,7 +280,7 @@ function refuseOwningAccount(
  * @throws roleAboveOwn, permissionNotHeld
  */
 export function refuseRole(
-  { permissions, user }: Pick<Setting, "permissions" | "user">,
+  { permissions, user }: Pick<UserDeps, "permissions" | "user">,
   role: string,
   added: readonly string[] = [],
 ): void {
@@ -301,7 +301,7 @@ export function refuseUnheld(user: Actor, wanted: Iterable<string>): void {
  * @throws userNotFound, roleAboveOwn, permissionNotHeld
  */
 export async function lockInferior(
-  { db, permissions, user: actor }: Omit<Setting, "audit">,
+  { db, permissions, user: actor }: Omit<UserDeps, "audit">,
   id: UserId,
 ): Promise<void> {
   const { user } = await lock(db, id);

@@ -14,7 +14,7 @@ const timeoutMs = 15_000;
 /** How much of a response is stored, in bytes. */
 const excerptBytes = 1_024;
 
-export interface AttemptSetting {
+export interface AttemptDeps {
   readonly outbound: Outbound;
   readonly secrets: TenantSecrets;
   /** Aborted when time runs out; the request then does not count as an attempt. */
@@ -32,7 +32,7 @@ const reasons: Readonly<Record<OutboundFailure, string>> = {
 
 /** Sends the message. Never throws because of the receiver. */
 export async function attempt(
-  { outbound, secrets, signal }: AttemptSetting,
+  { outbound, secrets, signal }: AttemptDeps,
   { url, sealed_secret, previous_sealed_secret }: EndpointRow,
   message: Message,
 ): Promise<Attempt> {

@@ -336,9 +336,9 @@ it("what is old is looked for once a day, for as long as there are events, and o
   const waiting = (of: typeof hooks) =>
     people.app.withPlatform("a test", async ({ control }) => {
       const { rows } = await sql<{ hours: number }>`
-        select round(extract(epoch from start_after - now()) / 3600)::int as hours
-        from pgboss.job
-        where name = ${of.tenant.id} and data->>'job' = 'webhooks.clean-up' and state = 'created'`.execute(
+        select round(extract(epoch from due_at - now()) / 3600)::int as hours
+        from control.jobs
+        where queue = ${of.tenant.id} and job = 'webhooks.clean-up' and state in ('held', 'ready')`.execute(
         control,
       );
       return rows.map(({ hours }) => hours);
@@ -351,8 +351,8 @@ it("what is old is looked for once a day, for as long as there are events, and o
   expect([await waiting(hooks), await waiting(idle)]).toEqual([[24], []]);
   const due = () =>
     people.app.withPlatform("a test", ({ control }) =>
-      sql`update pgboss.job set start_after = now() - interval '1 second'
-        where name = ${hooks.tenant.id} and state = 'created'`.execute(control),
+      sql`update control.jobs set due_at = now() - interval '1 second'
+        where queue = ${hooks.tenant.id} and state = 'held'`.execute(control),
     );
   await due();
   await hooks.wake(id);

@@ -127,7 +127,7 @@ describe("a process that dies in a pass", () => {
     await hooks.wake(id);
     await hooks.delivery(id, { state: "delivered" });
     release();
-    const atWork = sql`select from pgboss.job_common where state = 'active' and name = ${hooks.tenant.id}`;
+    const atWork = sql`select from control.jobs where state = 'running' and queue = ${hooks.tenant.id}`;
     const jobs = () => people.onPlatform(({ control }) => atWork.execute(control));
     await expect.poll(async () => (await jobs()).rows.length).toBe(0);
     const states = await hooks.sql("select pass_by, failures from webhook_states");

@@ -55,7 +55,7 @@ const atOnce = 4;
 const retriesOfTenant = 2;
 /** A pass is slow if its requests take longer than this; most receivers answer within a second. */
 const slowMs = 5_000;
-const passSeconds = 20;
+const runSeconds = 20;
 const restSeconds = { first: 5, longest: 600, crowded: 3, slow: 3 } as const;
 const givenUpAfterSeconds = 3 * 86_400;
 const keptDays = 30;
@@ -107,7 +107,7 @@ const expectCleanUp = ({ cache, jobs }: Scope): Promise<string> =>
   cache.getOrSet("webhooks.clean-up", () => cleanUpTomorrow(jobs), { ttl: dayMs / 2_000 });
 
 /** Notifies the owners that a webhook was disabled. */
-export const tellOwners = job("webhooks.tell-owners", {
+export const notifyOwners = job("webhooks.tell-owners", {
   data: Type.Object({
     webhook: uuid,
     reason: Type.Union([Type.Literal("failing"), Type.Literal("gone"), Type.Literal("maker_gone")]),
@@ -158,7 +158,7 @@ const begin = ({ db, job, jobs }: Scope, webhook: string): Promise<History | und
 /** Sends until nothing is due, the receiver fails or is slow, or the time is up. */
 async function pass(scope: Scope, endpoint: EndpointRow, before: History): Promise<void> {
   const { db, signal } = scope;
-  const until = performance.now() + passSeconds * 1_000;
+  const until = performance.now() + runSeconds * 1_000;
   let { failures, slow } = before;
   for (;;) {
     const maker = makerOfEndpoint(endpoint);
@@ -283,7 +283,7 @@ async function switchOff(
   tx: Db,
 ): Promise<void> {
   await disableWebhook(tx, webhook, reason);
-  await jobs.send(tellOwners, { webhook, reason }, { tx });
+  await jobs.send(notifyOwners, { webhook, reason }, { tx });
   const target = { type: "webhook", id: webhook };
   await audit({ action: "webhook.disabled", target, detail: { reason } }, tx);
 }

@@ -1,6 +1,6 @@
 import { Type } from "typebox";
 import { feature } from "../../kernel/feature/feature.ts";
-import { cleanUp, deliver, tellOwners } from "./pass.ts";
+import { cleanUp, deliver, notifyOwners } from "./pass.ts";
 import { webhookDisabledMail } from "./webhooks.mails.ts";
 import type { WebhookTables } from "./webhooks.queries.ts";
 import { webhookRoutes } from "./webhooks.routes.ts";
@@ -23,7 +23,7 @@ export const webhooks = feature<WebhookTables>("webhooks", {
       data: Type.Object({ webhook_id: Type.String({ format: "uuid" }) }),
     },
   },
-  jobs: [deliver, cleanUp, tellOwners],
+  jobs: [deliver, cleanUp, notifyOwners],
   mails: [webhookDisabledMail],
   routes: webhookRoutes,
 });

@@ -87,9 +87,9 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
       response: { 201: MadeWebhook },
       errors: [webhookAddressRefused, unknownEvent, eventNotReadable, tooManyWebhooks],
     },
-    async (setting) => {
-      const made = await addWebhook(setting, setting.body);
-      await setting.audit({ action: "webhook.created", ...aboutOf(made) });
+    async (context) => {
+      const made = await addWebhook(context, context.body);
+      await context.audit({ action: "webhook.created", ...aboutOf(made) });
       return made;
     },
   ),
@@ -121,11 +121,11 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
       response: Webhook,
       errors: [webhookNotFound, webhookAddressRefused, unknownEvent, eventNotReadable],
     },
-    async (setting) => {
-      const changed = await changeWebhook(setting, setting.params.id, setting.body);
+    async (context) => {
+      const changed = await changeWebhook(context, context.params.id, context.body);
       // Deliver what has been waiting.
-      if (changed.enabled) await wake(setting.jobs, changed.id);
-      await setting.audit({ action: "webhook.changed", ...aboutOf(changed) });
+      if (changed.enabled) await wake(context.jobs, changed.id);
+      await context.audit({ action: "webhook.changed", ...aboutOf(changed) });
       return changed;
     },
   ),
@@ -161,7 +161,7 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
       response: RotatedSecret,
       errors: [webhookNotFound, eventNotReadable],
     },
-    (setting) => rotateSecret(setting, setting.params.id),
+    (context) => rotateSecret(context, context.params.id),
   ),
 
   r.post(
@@ -175,7 +175,7 @@ export const webhookRoutes = (r: RouteBuilder<WebhookTables>) => [
       response: Delivery,
       errors: [webhookNotFound],
     },
-    (setting) => testWebhook(setting, setting.params.id),
+    (context) => testWebhook(context, context.params.id),
   ),
 
   r.get(

@@ -61,7 +61,7 @@ export interface Making {
   readonly credential: Credential;
 }
 
-export interface WebhookSetting {
+export interface WebhookDeps {
   readonly db: Db;
   readonly events: Events<WebhookTables>;
   readonly outbound: Outbound;
@@ -70,19 +70,19 @@ export interface WebhookSetting {
 
 /** @throws webhookAddressRefused, unknownEvent, eventNotReadable, tooManyWebhooks */
 export async function addWebhook(
-  setting: WebhookSetting & Making,
+  deps: WebhookDeps & Making,
   { url, events, description = null, enabled = true }: NewWebhookBody,
 ): Promise<WebhookRow & { readonly secret: string }> {
-  const { db, secrets } = setting;
-  const wanted = await checked(setting, { url, events });
+  const { db, secrets } = deps;
+  const wanted = await checked(deps, { url, events });
   const secret = newSecret();
   const sealed_secret = secrets.seal(secretPurpose, secret);
   const made = await db.transaction().execute(async (tx) => {
     await refuseBeyond(tx, "webhooks", maxWebhooks, tooManyWebhooks);
     const values = { url, events, ...wanted, description, enabled, sealed_secret };
-    return insertWebhook(tx, values, makerOf(setting.user, setting.credential));
+    return insertWebhook(tx, values, makerOf(deps.user, deps.credential));
   });
-  await setting.events.forget();
+  await deps.events.forget();
   return { ...made, secret };
 }
 
@@ -92,21 +92,21 @@ export async function addWebhook(
  * @throws webhookNotFound, webhookAddressRefused, unknownEvent, eventNotReadable
  */
 export async function changeWebhook(
-  setting: WebhookSetting & Making,
+  deps: WebhookDeps & Making,
   id: string,
   changes: Partial<NewWebhookBody>,
 ): Promise<WebhookRow> {
-  const { db, events, user, credential } = setting;
+  const { db, events, user, credential } = deps;
   const takesOver = changes.url !== undefined || changes.events !== undefined || changes.enabled;
   const maker = takesOver ? makerOf(user, credential) : undefined;
-  const wanted = await checked(setting, changes);
+  const wanted = await checked(deps, changes);
   const changed = await db.transaction().execute(async (tx) => {
     const row = await updateWebhook(tx, id, { ...changes, ...wanted }, maker);
     if (row && maker) refuseUnreadable(events.catalogue, user, row.events);
     return row;
   });
   if (!changed) throw webhookNotFound();
-  await setting.events.forget();
+  await deps.events.forget();
   return changed;
 }
 
@@ -117,7 +117,7 @@ export async function changeWebhook(
  * @throws webhookNotFound, eventNotReadable
  */
 export async function rotateSecret(
-  { db, events, secrets, user }: WebhookSetting & Pick<Making, "user">,
+  { db, events, secrets, user }: WebhookDeps & Pick<Making, "user">,
   id: string,
 ) {
   const secret = newSecret();
@@ -131,7 +131,7 @@ export async function rotateSecret(
 }
 
 /** Sends `webhook.tested` once, at once. @throws webhookNotFound */
-export async function testWebhook({ db, outbound, secrets }: WebhookSetting, id: string) {
+export async function testWebhook({ db, outbound, secrets }: WebhookDeps, id: string) {
   const endpoint = await findEndpoint(db, id);
   if (!endpoint) throw webhookNotFound();
   const name = "webhook.tested";
@@ -149,7 +149,7 @@ export async function testWebhook({ db, outbound, secrets }: WebhookSetting, id:
 }
 
 async function checked(
-  { outbound, events, user }: WebhookSetting & Making,
+  { outbound, events, user }: WebhookDeps & Making,
   wanted: { readonly url?: string | undefined; readonly events?: readonly string[] | undefined },
 ) {
   const names = new Set(events.catalogue.map(({ name }) => name as string));

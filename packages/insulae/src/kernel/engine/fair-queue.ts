@@ -12,6 +12,8 @@ export interface FairQueue<Item> {
   next(take: (item: Item, holder: string) => boolean): Item | undefined;
   /** Takes out all that match. */
   remove(match: (item: Item) => boolean): Item[];
+  /** Whether something of the holder waits. */
+  has(holder: string): boolean;
   readonly size: number;
   readonly holders: number;
 }
@@ -71,6 +73,7 @@ export function createFairQueue<Item>(): FairQueue<Item> {
       size -= removed.length;
       return removed;
     },
+    has: (holder) => (lines.get(holder)?.items.size ?? 0) > 0,
     get size() {
       return size;
     },

@@ -1,12 +1,16 @@
 /**
- * The lanes to one target: for reads, for writes, and for the reads and writes of those who were
- * slow lately. A lane is opened when all of its kind are slow or busy, up to a cap, and given back
+ * The lanes to one target: for reads, for writes, and for the reads and writes of those who held up
+ * others lately. A lane is opened when all of its kind are slow or busy, up to a cap, and given back
  * when it was idle for a while, or at once when others wait for a connection. One that is idle takes
  * either kind, so a tenant's own database that sees one request at a time costs one connection.
+ *
+ * Statements on a lane end in order, so one that waits for a lock holds up everybody behind it. If it
+ * does for too long, the server is told to cancel it, which rolls it back, and it is run again among
+ * the slow, with all that its tenant asks for in the next seconds.
  */
 import type { StatementResult } from "./batch.ts";
 import type { Broker } from "./broker.ts";
-import { databaseBusy, databaseUnavailable, retryLater } from "./errors.ts";
+import { databaseBusy, databaseUnavailable, isDatabaseError, retryLater } from "./errors.ts";
 import { createLane, type Lane, type LaneStatement } from "./lane.ts";
 import { createLanePool, type LanePool } from "./lane-pool.ts";
 import { judge } from "./retry.ts";
@@ -15,7 +19,7 @@ import type { StatementKind } from "./sql-rules.ts";
 import type { Target } from "./target.ts";
 
 export interface LaneLimits {
-  /** Half of them, rounded down, are for those who were slow lately. */
+  /** Half of them, rounded down, are for the slow. */
   readonly maxReadLanes: number;
   /** A quarter of them. */
   readonly maxWriteLanes: number;
@@ -24,7 +28,7 @@ export interface LaneLimits {
   readonly writeDepth: number;
   /** A lane whose first statement is older gets no new work while there is another. */
   readonly slowMs: number;
-  /** Whose statements take longer goes with the slow for a while. */
+  /** A statement that holds up others for longer is run again among the slow. */
   readonly heavyMs: number;
   /** A lane that was idle for so long is given back. */
   readonly idleMs: number;
@@ -34,7 +38,7 @@ export interface LaneLimits {
 
 export interface LaneGroup {
   run(statement: LaneStatement): void;
-  /** Gives back idle lanes and ends what has waited for too long. */
+  /** Moves what holds up others, gives back idle lanes and ends what has waited for too long. */
   sweep(now: number): void;
   readonly isEmpty: boolean;
   stats(): { read: number; write: number; inFlight: number; waiting: number };
@@ -63,8 +67,9 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
     read: slowReads > 0 ? pool("read", slowReads, true) : quick.read,
     write: slowWrites > 0 ? pool("write", slowWrites, true) : quick.write,
   };
+  const hasSlow = slow.read !== quick.read && slow.write !== quick.write;
   const pools = [...new Set([quick.read, quick.write, slow.read, slow.write])];
-  const slowHolders = createSlowHolders(limits.heavyMs);
+  const slowHolders = createSlowHolders();
   let checking = false;
 
   const poolOf = (statement: LaneStatement) => (statement.slow ? slow : quick)[statement.kind];
@@ -156,9 +161,11 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
     result: StatementResult | undefined,
   ) => {
     const now = performance.now();
-    slowHolders.note(statement.holder, now - lane.workingSince, now);
+    const workedMs = now - lane.workingSince;
+    if (statement.slow && workedMs > limits.heavyMs) slowHolders.add(statement.holder, now);
     poolOf(statement).count(statement.holder, -1);
     if (result !== undefined) statement.resolve(result);
+    else if (lane.wasInterrupted && !statement.slow && isCancelled(error)) runAmongSlow(statement);
     else fail(statement, error ?? new Error("a statement ended without a result"));
 
     for (const each of pools) if (each.queue.size > 0) pump(each);
@@ -183,11 +190,31 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
     checkSoon();
   };
 
+  const runAmongSlow = (statement: LaneStatement) => {
+    statement.slow = true;
+    poolOf(statement).queue.push(statement.holder, statement);
+    checkSoon();
+  };
+
+  /** Makes way for those behind the first statement of a lane, if it is slow and they are others. */
+  const makeWay = (lane: Lane, from: LanePool, now: number) => {
+    const { first } = lane;
+    if (first === undefined || first.slow || first.holder === "") return;
+    if (now - lane.workingSince < limits.heavyMs || !lane.holdsUpOthers) return;
+    if (!slowHolders.add(first.holder, now)) return;
+    for (const each of from.queue.remove(({ holder }) => holder === first.holder)) {
+      runAmongSlow(each);
+    }
+    lane.interrupt();
+  };
+
   return {
     run(statement) {
-      statement.slow = slowHolders.isSlow(statement.holder, statement.since);
+      statement.slow = hasSlow && slowHolders.has(statement.holder, statement.since);
       const from = poolOf(statement);
-      const lane = from.queue.size === 0 ? pick(from, statement, statement.since) : undefined;
+      // Those who wait had no room; it may be that only they have none, since each has a share.
+      const mayGo = !from.queue.has(statement.holder);
+      const lane = mayGo ? pick(from, statement, statement.since) : undefined;
       if (lane === undefined) from.queue.push(statement.holder, statement);
       else send(from, lane, statement);
       if (from.wantsMore(statement.since)) {
@@ -199,13 +226,12 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
     sweep(now) {
       for (const each of pools) {
         for (const lane of [...each.lanes]) {
-          if (lane.first !== undefined) {
-            slowHolders.note(lane.first.holder, now - lane.workingSince, now);
-          }
+          if (hasSlow) makeWay(lane, each, now);
           if (lane.idleSince !== undefined && now - lane.idleSince > limits.idleMs) {
             giveBack(each, lane, false);
           }
         }
+        if (each.queue.size === 0) continue;
         const late = each.queue.remove(
           (statement) => now - statement.since > limits.queueTimeoutMs,
         );
@@ -233,3 +259,7 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
     },
   };
 }
+
+/** query_canceled: rolled back, so even a write may be run again. */
+const isCancelled = (error: Error | undefined): boolean =>
+  isDatabaseError(error) && error.code === "57014";

@@ -10,6 +10,9 @@ const lane = (inFlight: number, age = 0, isOpen = true): Lane => ({
   firstAge: () => age,
   workingSince: 0,
   isOpen,
+  holdsUpOthers: false,
+  wasInterrupted: false,
+  interrupt() {},
   run() {},
   retire() {},
 });

@@ -6,6 +6,7 @@
 import { Fifo } from "../lib/fifo.ts";
 import type { BatchRequest, StatementResult } from "./batch.ts";
 import type { Lease } from "./broker.ts";
+import { cancelStatement } from "./cancel.ts";
 import type { StatementKind } from "./sql-rules.ts";
 
 /** A statement on its way, and whom it is for. */
@@ -37,6 +38,12 @@ export interface Lane {
   /** It takes more work: it is neither to be given back nor lost. */
   readonly isOpen: boolean;
   run(statement: LaneStatement): void;
+  /** Whether somebody else's statement waits behind the first one. */
+  readonly holdsUpOthers: boolean;
+  /** Has the server cancel what it is working on; asks once for each statement. */
+  interrupt(): void;
+  /** It was interrupted once: a statement that is cancelled may not be the one that was meant. */
+  readonly wasInterrupted: boolean;
   /** Takes no more work, and is given back when what is under way has ended. */
   retire(): void;
 }
@@ -54,6 +61,7 @@ export function createLane(lease: Lease, ended: LaneStatementEnd): Lane {
   const underway = new Fifo<LaneStatement>();
   let workingSince = performance.now();
   let retiring = false;
+  let interrupted: LaneStatement | undefined;
 
   const lane: Lane = {
     get inFlight() {
@@ -82,6 +90,17 @@ export function createLane(lease: Lease, ended: LaneStatementEnd): Lane {
         workingSince = performance.now();
         if (retiring && underway.size === 0) lease.release();
       });
+    },
+    get holdsUpOthers() {
+      return underway.find(({ holder }) => holder !== underway.first?.holder) !== undefined;
+    },
+    interrupt() {
+      if (interrupted === underway.first) return;
+      interrupted = underway.first;
+      cancelStatement(lease.client);
+    },
+    get wasInterrupted() {
+      return interrupted !== undefined;
     },
     retire() {
       if (retiring) return;

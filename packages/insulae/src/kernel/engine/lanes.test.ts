@@ -285,6 +285,8 @@ const closeGate = async () => {
   const arrived = async (count = 1) =>
     void (await expect.poll(async () => (await at("1")).rowCount).toBe(count));
   return {
+    /** Of those at the gate. */
+    at: async (what: string) => (await at(what)).rows,
     /** Resolves when the server has so many statements at the gate. */
     arrived,
     /** Ends the connections of those at the gate. */
@@ -346,22 +348,39 @@ test("a slow statement is avoided: others get another lane", async () => {
   await slow;
 });
 
-test("who was slow lately is in nobody's way", async () => {
-  await restart({ maxReadLanes: 4, slowMs: 5, heavyMs: 50 });
+test.each([
+  ["reads", atGate],
+  [
+    "writes",
+    "insert into notes (id, text) select 70, 'at the gate' from pg_advisory_xact_lock(7) on conflict do nothing",
+  ],
+])("a tenant whose %s wait for a lock holds up nobody else", async (_, waiting) => {
   await rows(tenantB, "select 1");
-  await rows(tenantA, "select pg_sleep(0.5)");
   const gate = await closeGate();
-  const slow: Promise<unknown>[] = [];
-  // Without lanes of their own they would be on each lane in turn, and soon in front of another's.
-  for (let n = 0; n < 6; n += 1) {
-    const other = rows(tenantB, "select 1");
-    slow.push(rows(tenantA, atGate));
-    await other;
-    await gate.isSlow();
+  const stuck = Array.from({ length: 60 }, () => run(tenantA, waiting));
+  // All of these would wait for a gate that opens only after them.
+  for (let n = 0; n < 5; n += 1) {
+    await Promise.all([
+      rows(tenantB, "select 1"),
+      run(tenantB, "update notes set text = text where id = 1"),
+    ]);
   }
-  await rows(tenantB, "select 1");
   await gate.open();
-  await Promise.all(slow);
+  // What was cancelled has been run again, and nothing twice.
+  await Promise.all(stuck);
+  await run(tenantA, "delete from notes where id = 70");
+});
+
+test("a statement is cancelled only if others wait behind it", async () => {
+  const gate = await closeGate();
+  const alone = run(tenantA, "select pg_advisory_xact_lock(7), pg_backend_pid() as pid");
+  await gate.arrived();
+  const [before] = await gate.at("pid");
+  await sleep(200);
+  const [after] = await gate.at("pid");
+  expect(after).toEqual(before);
+  await gate.open();
+  await alone;
 });
 
 test("a flood of one tenant leaves another its turn", async () => {

@@ -65,7 +65,7 @@ const failing = (span: TraceSpan, reject: (error: Error) => void) => (error: Err
   reject(error);
 };
 
-const sweepMs = 250;
+const sweepMs = 50;
 const maxTexts = 5_000;
 
 export function createLanes(options: LanesOptions): Lanes {
@@ -107,15 +107,18 @@ export function createLanes(options: LanesOptions): Lanes {
   };
 
   const sweepLater = () => {
-    sweeper ??= setTimeout(() => {
-      sweeper = undefined;
-      const now = performance.now();
-      for (const [key, group] of groups) {
-        group.sweep(now);
-        if (group.isEmpty) groups.delete(key);
-      }
-      if (groups.size > 0) sweepLater();
-    }, sweepMs).unref();
+    sweeper ??= setTimeout(() => setImmediate(sweep), sweepMs).unref();
+  };
+
+  // After the sockets were read: answers that are there by now are not late.
+  const sweep = () => {
+    sweeper = undefined;
+    const now = performance.now();
+    for (const [key, group] of groups) {
+      group.sweep(now);
+      if (group.isEmpty) groups.delete(key);
+    }
+    if (groups.size > 0) sweepLater();
   };
 
   const sum = (): LanesStats => {

@@ -29,12 +29,12 @@ describe("a feature is refused by its name and the option, where", () => {
     [
       "its migrations are a path",
       { migrations: "./migrations" },
-      "migrations is no folder: use new URL",
+      "migrations is not a folder URL: use new URL",
     ],
     [
       "its migrations are elsewhere",
       { migrations: new URL("https://x.test/") },
-      "migrations is no folder",
+      "migrations is not a folder URL",
     ],
     ["tables is no list", { tables: "notes" }, "tables is not a list"],
     ["a table is none", { tables: ["notes", undefined] }, "tables[1] is not a table's name"],
@@ -80,7 +80,7 @@ describe("a feature is refused by its name and the option, where", () => {
     ],
     ["a hook is none", { onStart: true }, "onStart is not a function"],
     ["routes returns nothing", { routes: () => undefined }, "routes returned undefined"],
-    ["a route is undefined", { routes: () => [undefined] }, "route 1 of its list is undefined"],
+    ["a route is undefined", { routes: () => [undefined] }, "item 1 of its routes is undefined"],
   ])("%s", (_, options, problem) => {
     const [found, ...more] = problemsOf(() => declare(options));
     expect(found).toContain(`notes: ${problem}`);
@@ -96,7 +96,7 @@ describe("a feature is refused by its name and the option, where", () => {
         },
       });
     expect(problemsOf(forgetful)).toEqual([
-      "notes: GET /notes is declared and not in the list that routes returns",
+      "notes: GET /notes is declared but missing from the list that routes returns",
     ]);
   });
 
@@ -118,7 +118,7 @@ describe("a feature is refused by its name and the option, where", () => {
     expect(problemsOf(() => declare({ table: [], permissions: { x: "" }, jobs: [null] }))).toEqual([
       "notes: table is not an option; did you mean tables?",
       'notes: permission "x": use resource:action in lower case',
-      'notes: permission "x" has no description: say what it allows, as an administrator should read it',
+      'notes: permission "x" has no description: describe what it allows, for administrators',
       "notes: jobs[0] is null; make it with job() or platformJob()",
     ]);
   });
@@ -145,6 +145,8 @@ describe("a job is refused", () => {
     ['schedule "61 * * * *" is not', { run, schedule: "61 * * * *" }],
     ['schedule "0 24 * * *" is not', { run, schedule: "0 24 * * *" }],
     ['schedule "*/0 * * * *" is not', { run, schedule: "*/0 * * * *" }],
+    ['schedule "@daily" is not', { run, schedule: "@daily" }],
+    ['schedule "0 0 30 2 *" names a day that no year has', { run, schedule: "0 0 30 2 *" }],
     ["runs without data", { run, schedule: "0 3 * * *", data: Type.Object({ id: Type.String() }) }],
     ["run is undefined", {}],
     ["data is undefined", { run, data: undefined }],

@@ -103,7 +103,7 @@ describe("an event", () => {
   it("that no feature declares is an error, also where nobody wants it", async () => {
     const { tenant } = await newTenant();
     await expect(isInTransaction(tenant, "contact.eaten")).rejects.toThrow(
-      "the event contact.eaten is declared by no feature",
+      "the event contact.eaten is not declared by any feature",
     );
   });
 

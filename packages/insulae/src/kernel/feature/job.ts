@@ -10,6 +10,7 @@
 import { type Static, type TSchema, Type } from "typebox";
 import { Value } from "typebox/value";
 import type { Job, JobDefinition, JobRun, PlatformJob } from "../jobs/definition.ts";
+import { nextTime } from "../lib/cron.ts";
 import { describeValue, refuse, unknownNames } from "../lib/declaration-error.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Platform } from "./platform.ts";
@@ -130,41 +131,25 @@ function jobProblems(options: JobOptions<TSchema> & Pick<JobDefinition, "run">):
     ...numbers
       .filter((option) => options[option] !== undefined && !isAmount(options[option]))
       .map((option) => `${option} must be a number of at least 0`),
-    ...(schedule === undefined || isSchedule(schedule)
-      ? []
-      : [
-          `schedule ${JSON.stringify(schedule)} is not a cron expression of five fields, such as "0 3 * * *" (every day at 3:00 UTC)`,
-        ]),
+    ...(schedule === undefined ? [] : scheduleProblems(schedule)),
     ...(schedule !== undefined && data && !Value.Check(data, {})
       ? ["a scheduled job runs without data: make all properties of its data optional"]
       : []),
   ];
 }
 
-/** Ranges of minute, hour, day of the month, month, day of the week. */
-const ranges = [
-  [0, 59],
-  [0, 23],
-  [1, 31],
-  [1, 12],
-  [0, 7],
-] as const;
-
-function isSchedule(cron: string): boolean {
-  const fields = cron.split(" ");
-  return fields.length === 5 && ranges.every((range, at) => isField(fields[at] ?? "", range));
+function scheduleProblems(schedule: string): string[] {
+  const shown = `schedule ${JSON.stringify(schedule)}`;
+  try {
+    return nextTime(schedule, new Date())
+      ? []
+      : [`${shown} names a day that no year has; the job would never run`];
+  } catch {
+    return [
+      `${shown} is not a cron expression of five fields, such as "0 3 * * *" (every day at 3:00 UTC)`,
+    ];
+  }
 }
-
-/** A list of `*`, numbers, names (`mon`) or ranges, each with an optional step. */
-const isField = (field: string, [least, most]: readonly [number, number]): boolean =>
-  field.split(",").every((part) => {
-    const [, from, to, step] =
-      /^(\*|\d{1,2}|[a-z]{3})(?:-(\d{1,2}|[a-z]{3}))?(?:\/(\d{1,2}))?$/i.exec(part) ?? [];
-    const numbers = [from, to].filter((each) => /^\d/.test(each ?? "")).map(Number);
-    return (
-      from !== undefined && step !== "0" && numbers.every((each) => each >= least && each <= most)
-    );
-  });
 
 /** The jobs by name. @throws Error if two have the same name */
 export function jobsOf(

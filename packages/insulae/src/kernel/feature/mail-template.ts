@@ -4,7 +4,7 @@ import type { Tenant } from "../model/tenant.ts";
 import type { Platform } from "./platform.ts";
 
 /** What a template can use when its e-mail is sent. */
-export interface MailSetting {
+export interface MailInput {
   readonly to: string;
   /** The tenant that the mail is about. */
   readonly tenant: Tenant | undefined;
@@ -20,7 +20,7 @@ export interface MailSetting {
 
 export type ComposeMail<Variables> = (
   variables: Variables,
-  setting: MailSetting,
+  input: MailInput,
 ) => Composed | undefined | Promise<Composed | undefined>;
 
 /**

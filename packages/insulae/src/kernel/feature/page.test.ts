@@ -1,6 +1,6 @@
 import { Type } from "typebox";
 import { describe, expect, it } from "vitest";
-import { resolvedFor, testServer, testTenant } from "../http/server/test-server.ts";
+import { callerFor, testServer, testTenant } from "../http/server/test-server.ts";
 import { feature } from "./feature.ts";
 import { pageOf, pageQuery } from "./page.ts";
 
@@ -30,7 +30,7 @@ describe("a page", () => {
 
   it("of tenant A cannot be gone on with by tenant B", async () => {
     let tenant = "a";
-    const { app } = testServer([items], { identify: () => resolvedFor(testTenant(tenant)) });
+    const { app } = testServer([items], { identify: () => callerFor(testTenant(tenant)) });
     const cursor = (await app.inject("/api/v1/items")).json().next_cursor;
     tenant = "b";
     const answer = await app.inject(`/api/v1/items?cursor=${cursor}`);

@@ -13,7 +13,7 @@ import { createAuthorise } from "./authorise.ts";
 import type { Registration } from "./client-certificates.ts";
 import { CallerRefused } from "./errors.ts";
 import type { Principal } from "./principal.ts";
-import { type CrossTenantAttempt, createResolver, type RequestFacts } from "./resolution.ts";
+import { type CrossTenantAttempt, createResolver, type ResolverInput } from "./resolution.ts";
 
 const tenantOf = (key: string, status: "active" | "suspended" = "active"): Tenant => ({
   id: `id-${key}` as TenantId,
@@ -76,7 +76,7 @@ const registrationsOf = (fingerprint: string): readonly Registration[] => {
 };
 
 const shows = (fingerprint: string) => ({
-  certificate: { fingerprint } as RequestFacts["certificate"], // only that is looked at here
+  certificate: { fingerprint } as ResolverInput["certificate"], // only that is looked at here
 });
 
 const userOf = (tenant: Tenant, id: string): Principal | undefined =>
@@ -157,7 +157,7 @@ const route = (permission: Access, context: RouteContext = "tenant"): Route => (
   at: {},
 });
 
-const facts = (given: Partial<RequestFacts>): RequestFacts => ({
+const inputWith = (given: Partial<ResolverInput>): ResolverInput => ({
   host: "localhost:8000",
   token: undefined,
   cookies: undefined,
@@ -177,9 +177,13 @@ interface Outcome {
   readonly error?: string;
 }
 
-async function outcomeOf(given: Partial<RequestFacts>, to: Route, cached = true): Promise<Outcome> {
+async function outcomeOf(
+  given: Partial<ResolverInput>,
+  to: Route,
+  cached = true,
+): Promise<Outcome> {
   try {
-    const { tenant, user } = await resolverFor(cached).resolve(facts(given), to);
+    const { tenant, user } = await resolverFor(cached).resolve(inputWith(given), to);
     return { tenant: tenant?.key, user: user?.kind };
   } catch (error) {
     return {
@@ -188,7 +192,7 @@ async function outcomeOf(given: Partial<RequestFacts>, to: Route, cached = true)
   }
 }
 
-const withCertificates: readonly (readonly [string, Partial<RequestFacts>, Route, Outcome])[] = [
+const withCertificates: readonly (readonly [string, Partial<ResolverInput>, Route, Outcome])[] = [
   ["a certificate names its tenant", shows("names:a"), open, { tenant: "a", user: undefined }],
   ["and does not act", shows("names:a"), read, { error: "authentication_required" }],
   ["one that was given a user acts", shows("acts:a"), read, { tenant: "a", user: "tenant" }],
@@ -270,7 +274,7 @@ test.each([
   ["an account at a platform administrator's", { token: "account" }, route("platform", "core")],
 ])("%s is refused as who they are, so that they are charged for it", async (_what, given, to) => {
   for (const cached of [true, false]) {
-    const refused = async () => resolverFor(cached).resolve(facts(given), to);
+    const refused = async () => resolverFor(cached).resolve(inputWith(given), to);
     const error = await refused().catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(CallerRefused);
     expect(error).toMatchObject({ status: 403, detail: expect.any(String) });
@@ -282,7 +286,7 @@ test.each([
   ["a certificate that names and does not act", { ...shows("names:a"), host: "b.insulae.example" }],
 ])("%s is refused as a stranger", async (_what, given) => {
   const { attempts, resolve } = resolverFor(true);
-  const refused = async () => resolve(facts(given), read);
+  const refused = async () => resolve(inputWith(given), read);
   const error = await refused().catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ code: "tenant_access_denied" });
   expect(error).not.toBeInstanceOf(CallerRefused);
@@ -292,7 +296,7 @@ test.each([
 
 test("a certificate of one tenant at another's host is reported", async () => {
   const { attempts, resolve } = resolverFor(true);
-  const crossing = facts({ ...shows("acts:a"), host: "b.insulae.example" });
+  const crossing = inputWith({ ...shows("acts:a"), host: "b.insulae.example" });
   expect(() => resolve(crossing, read)).toThrow("the same tenant");
   expect(attempts).toMatchObject([
     {
@@ -303,7 +307,7 @@ test("a certificate of one tenant at another's host is reported", async () => {
   ]);
 });
 
-const cases: readonly (readonly [string, Partial<RequestFacts>, Route, Outcome])[] = [
+const cases: readonly (readonly [string, Partial<ResolverInput>, Route, Outcome])[] = [
   ["a token names its tenant", { token: "user@a" }, read, { tenant: "a", user: "tenant" }],
   [
     "token and header agree",
@@ -475,12 +479,14 @@ describe.each([true, false])("with answers at hand: %s", (cached) => {
 
 test("with everything at hand nothing is waited for", () => {
   const { resolve } = resolverFor(true);
-  expect(resolve(facts({ token: "user@a", tenantHeader: "a" }), read)).not.toBeInstanceOf(Promise);
+  expect(resolve(inputWith({ token: "user@a", tenantHeader: "a" }), read)).not.toBeInstanceOf(
+    Promise,
+  );
 });
 
 test("an attempt on another tenant is reported with who, whose and which", async () => {
   const { attempts, resolve } = resolverFor(true);
-  expect(() => resolve(facts({ token: "user@a", tenantHeader: "b" }), read)).toThrow();
+  expect(() => resolve(inputWith({ token: "user@a", tenantHeader: "b" }), read)).toThrow();
   expect(attempts).toMatchObject([
     { user: "user", userTenant: { key: "a" }, requestTenant: { key: "b" }, named: "b" },
   ]);

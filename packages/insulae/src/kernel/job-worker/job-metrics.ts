@@ -67,13 +67,13 @@ export function measureQueue(metrics: MetricsRegistry, control: Kysely<ControlTa
   // Each condition has a partial index of its own.
   const count = (condition: string) => sql<number>`
     (select count(*)::float8 from (
-      select from pgboss.job_common where ${sql.raw(condition)} limit ${mostCounted}) counted)`;
+      select from control.jobs where ${sql.raw(condition)} limit ${mostCounted}) counted)`;
   metrics.read(queued, async () => {
     const { rows } = await sql<Record<(typeof states)[number], number>>`
-      select ${count("state < 'active' and not blocked")}
-          + ${count("state < 'active' and blocked")} as waiting,
-        ${count("state = 'active'")} as active,
-        ${count("state > 'active' and state = 'failed'")} as failed`.execute(control);
+      select ${count("state = 'ready' and priority >= 0")}
+          + ${count("state = 'ready' and priority < 0")} + ${count("state = 'held'")} as waiting,
+        ${count("state = 'running'")} as active,
+        ${count("state = 'parked'")} as failed`.execute(control);
     return states.map((state) => [rows[0]?.[state] ?? 0, { state }] as const);
   });
 }

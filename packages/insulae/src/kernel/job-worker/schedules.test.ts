@@ -77,10 +77,10 @@ describe("a scheduled job", () => {
         { platform: parts.platform, signal: new AbortController().signal } as never,
       );
     const added = () =>
-      parts.rows("select name from pgboss.job where data->>'job' = 'tests.nightly' order by name");
+      parts.rows("select queue from control.jobs where job = 'tests.nightly' order by queue");
     await run("2030-01-01T03:30:00.000Z");
     await run("2030-01-01T03:30:00.000Z");
-    expect(await added()).toEqual([{ name: one.id }, { name: two.id }]);
+    expect(await added()).toEqual([{ queue: one.id }, { queue: two.id }]);
     // Nor for the next night, while the one of this night waits.
     await run("2030-01-02T03:30:00.000Z");
     expect(await added()).toHaveLength(2);

@@ -13,6 +13,7 @@ import type { JobDefinition, PlatformJob } from "../jobs/definition.ts";
 import { withRules } from "../jobs/jobs.ts";
 import type { JobQueue } from "../jobs/queue.ts";
 import { platformQueue } from "../jobs/queue-names.ts";
+import { nextTime } from "../lib/cron.ts";
 import type { TenantId } from "../lib/ids.ts";
 import { uuidV7 } from "../lib/uuid.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -96,8 +97,8 @@ export function createSchedules({ declared, queue, log }: SchedulesOptions): Sch
   let timer: NodeJS.Timeout | undefined;
   let open = false;
 
-  const next = async (cron: string): Promise<Date> => {
-    const at = await queue.nextTime(cron);
+  const next = (cron: string): Date => {
+    const at = nextTime(cron, new Date());
     if (!at) throw new Error(`the schedule ${cron} has no next time`);
     return at;
   };
@@ -123,7 +124,7 @@ export function createSchedules({ declared, queue, log }: SchedulesOptions): Sch
       for (const due of schedules) {
         if (due.at.getTime() > Date.now()) continue;
         await add(due.definition, due.at);
-        due.at = await next(due.cron);
+        due.at = next(due.cron);
       }
       for (const { at } of schedules) waitMs = Math.min(waitMs, at.getTime() - Date.now());
     } catch (error) {
@@ -137,12 +138,10 @@ export function createSchedules({ declared, queue, log }: SchedulesOptions): Sch
     async start() {
       open = true;
       if (scheduled.length === 0) return;
-      schedules = await Promise.all(
-        scheduled.map(async (definition) => {
-          const cron = definition.schedule ?? "";
-          return { definition, cron, at: await next(cron) };
-        }),
-      );
+      schedules = scheduled.map((definition) => {
+        const cron = definition.schedule ?? "";
+        return { definition, cron, at: next(cron) };
+      });
       if (open) await tick();
     },
     close() {

@@ -63,7 +63,7 @@ afterAll(() => parts?.close());
 afterEach(async () => {
   await Promise.all(workers.splice(0).map((worker) => worker.close()));
   started.length = 0;
-  await parts.rows("delete from pgboss.job");
+  await parts.rows("delete from control.jobs");
 });
 
 const work = (
@@ -86,22 +86,24 @@ const add = async (tenant: Tenant, name: string, data: object, retries = 5) => {
 const backlog = async (tenant: Tenant, length: number) => {
   await add(tenant, count.name, { of: tenant.id });
   await parts.rows(
-    `insert into pgboss.job (id, name, data, policy, singleton_key, retry_limit, keep_until)
-     select app.uuid_v7(), name, data, policy, gen_random_uuid()::text, retry_limit, keep_until
-     from pgboss.job, generate_series(2, $2::int) where name = $1`,
+    `insert into control.jobs (id, queue, job, data)
+     select app.uuid_v7(), queue, job, data
+     from control.jobs, generate_series(2, $2::int) where queue = $1`,
     tenant.id,
     length,
   );
 };
 const stateOf = async (id: string) =>
-  (await parts.rows("select state, output, retry_count from pgboss.job where id = $1", id))[0];
+  (
+    await parts.rows("select state, progress, error, attempts from control.jobs where id = $1", id)
+  )[0];
 const reached = (id: string, state: string) =>
   until(`the job is ${state}`, async () => {
     const found = await stateOf(id);
     return found?.state === state && found;
   });
-const outputOf = (id: string) =>
-  until("the job has an output", async () => (await stateOf(id))?.output);
+const reachedWith = (id: string, column: "progress" | "error") =>
+  until(`the job has a ${column}`, async () => (await stateOf(id))?.[column]);
 const untilStarted = (name: string) => until(`${name} has started`, () => started.includes(name));
 
 describe("turns", () => {
@@ -208,20 +210,17 @@ describe("a lease", () => {
     work(1);
     await untilStarted("lost");
     // Another node has found it silent, and taken it over.
-    await parts.rows(
-      "update pgboss.job set retry_count = 1, heartbeat_on = now() where id = $1",
-      id,
-    );
+    await parts.rows("update control.jobs set attempts = 2 where id = $1", id);
     stuck.get("lost1")?.();
     await sleep(100); // The chance for its result to be written.
-    expect(await stateOf(id)).toMatchObject({ state: "active", retry_count: 1, output: null });
+    expect(await stateOf(id)).toMatchObject({ state: "running", attempts: 2, error: null });
   });
 
   it("is prolonged while the job runs, and tells it when it is gone", async () => {
     const tenant = await parts.newTenant();
     const id = await add(tenant, stay.name, { of: "told" });
     work(1);
-    expect(await outputOf(id)).toMatchObject({ progress: 0.5 });
+    expect(await reachedWith(id, "progress")).toBe(0.5);
     stuck.get("told1")?.();
     await reached(id, "completed");
   });
@@ -249,7 +248,7 @@ describe("a job that waits for somebody outside", () => {
     const kept = await add(await parts.newTenant(), count.name, { of: "kept" });
     workers[0]?.wake();
     await sleep(300); // The chance for it to start.
-    expect(await stateOf(kept)).toMatchObject({ state: "created" });
+    expect(await stateOf(kept)).toMatchObject({ state: "ready" });
     stuck.get("works1")?.();
     await untilStarted("kept");
   });
@@ -271,9 +270,7 @@ describe("a worker", () => {
   it("parks a job that takes longer than it may, and has its place for others", async () => {
     const id = await add(await parts.newTenant(), brief.name, {}, 0);
     const worker = work(1);
-    expect(await reached(id, "failed")).toMatchObject({
-      output: { error: "it took longer than 0.05 s" },
-    });
+    expect(await reached(id, "parked")).toMatchObject({ error: "it took longer than 0.05 s" });
     // The job itself has never ended.
     await add(await parts.newTenant(), count.name, { of: "after" });
     worker.wake();
@@ -283,7 +280,7 @@ describe("a worker", () => {
   it("leaves a job that only a newer version knows to that", async () => {
     const id = await add(await parts.newTenant(), "tests.new", {});
     work(1);
-    expect(await outputOf(id)).toMatchObject({ error: "there is no job tests.new" });
+    expect(await reachedWith(id, "error")).toBe("there is no job tests.new");
   });
 
   it("hands back what it runs when its node stops, and another does it", async () => {
@@ -291,13 +288,13 @@ describe("a worker", () => {
     const first = work(1);
     await untilStarted("handed");
     await first.close();
-    expect(await stateOf(id)).toMatchObject({ state: "retry", retry_count: 0 });
+    expect(await stateOf(id)).toMatchObject({ state: "ready", attempts: 0 });
     stuck.get("handed1")?.();
     stuck.clear();
     work(1);
     await until("the other runs it", () => stuck.has("handed1"));
     stuck.get("handed1")?.();
-    expect(await reached(id, "completed")).toMatchObject({ retry_count: 0 });
+    expect(await reached(id, "completed")).toMatchObject({ attempts: 1 });
   });
 
   it("begins a job that becomes due while it looks for what is due", async () => {

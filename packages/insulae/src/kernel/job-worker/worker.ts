@@ -110,7 +110,7 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
         while (open && hasRoom()) {
           const turn = await turns.next(isFree);
           if (turn === undefined) break;
-          const taken = await queue.take(turn.queue);
+          const taken = await queue.take(turn.queue, turn.kind);
           if (taken) begin(taken, turn.kind);
         }
       }
@@ -159,8 +159,8 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
 
   const work = async (run: Running): Promise<void> => {
     const { taken } = run;
-    const { id, queue: name, payload, retryCount } = taken;
-    const about = { job_id: id, job: payload.job, attempt: retryCount + 1 };
+    const { id, queue: name, job, attempt } = taken;
+    const about = { job_id: id, job, attempt };
     const tenant = name === platformQueue ? undefined : await platform.tenants.find(name);
     const isAway = () => tenant && platform.servers.down().includes(tenant.placement.serverId);
     if (name !== platformQueue && (tenant?.status !== "active" || isAway())) {
@@ -171,13 +171,13 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
     const jobLog = log.child({ ...about, ...(tenant && { tenant_id: tenant.id }) });
     try {
       const result = await watch(
-        declared.has(payload.job) ? payload.job : "unknown",
+        declared.has(job) ? job : "unknown",
         {
           "insulae.job.id": id,
-          "insulae.job.attempt": retryCount + 1,
+          "insulae.job.attempt": attempt,
           "insulae.tenant.id": tenant?.id,
         },
-        () => attempt(run, tenant),
+        () => runOnce(run, tenant),
       );
       if (run.lost) return;
       await persist(() => queue.complete(taken, result));
@@ -195,16 +195,16 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
     }
   };
 
-  const attempt = async (
+  const runOnce = async (
     run: Running,
     tenant: Parameters<Platform["withTenant"]>[0] | undefined,
   ) => {
-    const { id, payload, retryCount } = run.taken;
-    const definition = declared.get(payload.job);
+    const { id, job: name, data, attempt } = run.taken;
+    const definition = declared.get(name);
     // A node of a newer version may know it.
-    if (!definition) throw new Error(`there is no job ${payload.job}`);
-    if (!Value.Check(definition.data, payload.data)) {
-      throw new PermanentFailure(`the data does not match the schema of ${payload.job}`);
+    if (!definition) throw new Error(`there is no job ${name}`);
+    if (!Value.Check(definition.data, data)) {
+      throw new PermanentFailure(`the data does not match the schema of ${name}`);
     }
     const { timeoutSeconds } = definition;
     const timer = setTimeout(
@@ -213,15 +213,15 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
     ).unref();
     const { signal } = run.stop;
     const own: JobRun = {
-      job: { id, name: payload.job, attempt: retryCount + 1 },
+      job: { id, name, attempt },
       signal,
       progress(done) {
         run.progress = Math.min(Math.max(done, 0), 1);
       },
     };
-    const fields = { job_id: id, job: payload.job };
+    const fields = { job_id: id, job: name };
     // `job` and `platformJob` have checked the types of data and scope.
-    const call = (scope: object) => definition.run(payload.data as never, scope as never);
+    const call = (scope: object) => definition.run(data as never, scope as never);
     const working =
       tenant === undefined
         ? call({ ...own, platform, log: log.child(fields) })

@@ -51,7 +51,7 @@ const contactsOf = async ({ id }: Tenant): Promise<string[]> =>
   });
 const jobsOf = async ({ id }: Tenant): Promise<string[]> => {
   const { rows } = await database.query<{ contact: string }>(
-    "select data->'data'->>'contact_id' as contact from pgboss.job where name = $1",
+    "select data->>'contact_id' as contact from control.jobs where queue = $1",
     [id],
   );
   return rows.map(({ contact }) => contact).sort();

@@ -66,10 +66,12 @@ const tenantOf = (isolation: Isolation): Tenant => {
 };
 const runs = (text: string) => ran.filter((run) => run.note === text);
 const row = async (id: string) => {
-  const { rows } = await database.query<{ state: string; output: unknown; name: string }>(
-    "select state, output, name from pgboss.job where id = $1",
-    [id],
-  );
+  const { rows } = await database.query<{
+    state: string;
+    result: unknown;
+    error: unknown;
+    queue: string;
+  }>("select state, result, error, queue from control.jobs where id = $1", [id]);
   return rows[0];
 };
 const reached = (id: string, state: string) =>
@@ -86,8 +88,8 @@ describe.each(isolations)("a job of a tenant with isolation %s", (isolation) => 
     const [tenant, text] = [tenantOf(isolation), randomUUID()];
     const id = await people.app.withTenant(tenant, ({ jobs }) => jobs.send(note, { note: text }));
     expect(await reached(id, "completed")).toMatchObject({
-      name: tenant.id,
-      output: { result: { length: 36 } },
+      queue: tenant.id,
+      result: { length: 36 },
     });
     expect(runs(text)).toEqual([{ note: text, tenant: tenant.id, scope: tenant.id, attempt: 1 }]);
   });
@@ -162,9 +164,7 @@ describe("a job", () => {
     expect(runs("stumble").map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
 
     const poisonous = await send("poison");
-    expect(await reached(poisonous, "failed")).toMatchObject({
-      output: { error: "it is poisonous" },
-    });
+    expect(await reached(poisonous, "parked")).toMatchObject({ error: "it is poisonous" });
     expect(runs("poison")).toHaveLength(6);
   });
 
@@ -172,7 +172,7 @@ describe("a job", () => {
     const id = await people.app.withTenant(tenantOf("pool"), ({ jobs }) =>
       jobs.send(note, { note: "hopeless" }),
     );
-    await reached(id, "failed");
+    await reached(id, "parked");
     expect(runs("hopeless")).toHaveLength(1);
   });
 
@@ -194,10 +194,10 @@ describe("a job", () => {
     const second = await send("k", a);
     const other = await send("k2", a);
     const others = await send("k", b);
-    expect(await row(first)).toMatchObject({ state: "created" });
+    expect(await row(first)).toMatchObject({ state: "held" });
     expect(await row(second)).toBeUndefined();
-    expect(await row(other)).toMatchObject({ state: "created" });
-    expect(await row(others)).toMatchObject({ state: "created" });
+    expect(await row(other)).toMatchObject({ state: "held" });
+    expect(await row(others)).toMatchObject({ state: "held" });
   });
 
   it("has data of its shape, and is declared by a feature", async () => {
@@ -218,7 +218,7 @@ describe("a job", () => {
       jobs.send(note, { note: "other" }),
     );
     await reached(other, "completed");
-    expect(await row(id)).toMatchObject({ state: "created" });
+    expect(await row(id)).toMatchObject({ state: "ready" });
     await people.app.tenants.resume(tenant.id);
     await reached(id, "completed");
   });
@@ -235,7 +235,7 @@ describe("a job", () => {
     );
     await expect(sending).rejects.toThrow("rolled back");
     const { rows } = await database.query(
-      "select from pgboss.job where data->'data'->>'note' = 'not swept'",
+      "select from control.jobs where data->>'note' = 'not swept'",
     );
     expect(rows).toEqual([]);
   });

@@ -114,10 +114,5 @@ export function createJobs({ declared, queue, outbox, count }: JobsOptions): Pla
 /** A job's options. A job that only a newer version knows gets the defaults. */
 export const withRules = (
   job: SentJob,
-  {
-    retries = 5,
-    backoffSeconds = 15,
-    priority = 0,
-    timeoutSeconds = 900,
-  }: Partial<JobDefinition> = {},
-): NewJob => ({ ...job, retries, backoffSeconds, priority, timeoutSeconds });
+  { retries = 5, backoffSeconds = 15, priority = 0 }: Partial<JobDefinition> = {},
+): NewJob => ({ ...job, retries, backoffSeconds, priority });

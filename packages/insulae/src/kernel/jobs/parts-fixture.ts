@@ -1,7 +1,7 @@
 /** A node without HTTP, for tests that operate its queue and outboxes directly. */
 import pg from "pg";
 import { pino } from "pino";
-import { openInstallation } from "../../app/installation.ts";
+import { type Installation, openInstallation } from "../../app/installation.ts";
 import { createServices } from "../../app/services.ts";
 import { coreFeatures } from "../../features/index.ts";
 import { createTestApp } from "../../testing/test-app.ts";
@@ -20,7 +20,8 @@ export async function openJobParts() {
   /** A connection that bypasses everything. */
   const database = new pg.Client({ connectionString: app.config.databaseUrl });
   await database.connect();
-  const { control, broker, main, databaseOf } = installation;
+  const { control, databaseOf } = installation;
+  const others: Installation[] = [];
   let number = 0;
 
   return {
@@ -28,11 +29,13 @@ export async function openJobParts() {
     database,
     platform: services.platform,
     log,
-    queue: createJobQueue({
-      broker,
-      target: { serverId: main.id, database: main.database, role: "control" },
-      control,
-    }),
+    queue: createJobQueue(control),
+    /** The queue of another node, over connections of its own. */
+    async openQueue() {
+      const other = await openInstallation(app.config, coreFeatures, log);
+      others.push(other);
+      return createJobQueue(other.control);
+    },
     newTenant(): Promise<Tenant> {
       number += 1;
       return app.tenants.create({ key: `t_${number}x`, name: "A tenant", isolation: "pool" });
@@ -44,7 +47,6 @@ export async function openJobParts() {
       retries: 5,
       backoffSeconds: 0,
       priority: 0,
-      timeoutSeconds: 900,
       ...more,
     }),
     openOutbox: (
@@ -65,7 +67,7 @@ export async function openJobParts() {
     async close() {
       await database.end();
       await services.close();
-      await installation.close();
+      for (const each of [...others, installation]) await each.close();
       await app.close();
     },
   };

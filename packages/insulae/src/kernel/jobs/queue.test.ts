@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { until } from "../../testing/until.ts";
 import { type JobParts, openJobParts } from "./parts-fixture.ts";
 import type { NewJob, TakenJob } from "./queue.ts";
 
@@ -9,9 +10,11 @@ beforeAll(async () => {
 afterAll(() => parts?.close());
 
 const stateOf = async ({ id }: { readonly id: string }) =>
-  (await parts.rows("select state, output from pgboss.job where id = $1", id))[0];
+  (
+    await parts.rows("select state, progress, result, error from control.jobs where id = $1", id)
+  )[0];
 const take = async (queue: string): Promise<TakenJob> => {
-  const taken = await parts.queue.take(queue);
+  const taken = await parts.queue.take(queue, "ordinary");
   if (!taken) throw new Error("there is nothing to take");
   return taken;
 };
@@ -24,44 +27,109 @@ const add = async (more: Partial<NewJob> = {}) => {
 /** As if the worker had been silent for so long. */
 const age = ({ id }: TakenJob, seconds: number) =>
   parts.rows(
-    "update pgboss.job set heartbeat_on = now() - make_interval(secs => $2) where id = $1",
+    "update control.jobs set leased_until = now() + make_interval(secs => 30 - $2) where id = $1",
     id,
     seconds,
   );
 
-describe("the queue's tables", () => {
-  it("are those that this version of pg-boss wants", async () => {
-    // It compares with what the library would make; only the owner sees all of that.
-    const { PgBoss } = await import("pg-boss");
-    const boss = new PgBoss({
-      db: { executeSql: (text, values) => parts.database.query(text, values) },
-    });
-    const { extraIndexes, ...report } = await boss.detectSchemaDrift();
-    expect(report).toMatchObject({ ok: true });
-    expect(extraIndexes.map(({ name }) => name).sort()).toEqual([
-      "jobs_active",
-      "jobs_held",
-      "jobs_over",
-      "jobs_ready",
-      "jobs_ready_background",
-    ]);
-    expect(await boss.schemaVersion()).toBe(43);
-  });
-
-  it("are changed by nobody at run time, and seen by no tenant's role", async () => {
-    const { rows } = await parts.database.query(`
-      select has_schema_privilege('insulae_control', 'pgboss', 'create') as creates,
-        has_schema_privilege('insulae_app', 'pgboss', 'usage') as app,
-        has_schema_privilege('insulae_data', 'pgboss', 'usage') as data`);
-    expect(rows).toEqual([{ creates: false, app: false, data: false }]);
-  });
+it("no tenant's role sees the queue, and nobody changes it at run time", async () => {
+  const { rows } = await parts.database.query(`
+    select has_table_privilege('insulae_control', 'control.jobs', 'truncate') as truncates,
+      has_table_privilege('insulae_app', 'control.jobs', 'select') as app,
+      has_table_privilege('insulae_data', 'control.jobs', 'select') as data`);
+  expect(rows).toEqual([{ truncates: false, app: false, data: false }]);
 });
 
 describe("the queue", () => {
   it("gives a job to one of ten takers", async () => {
     const { tenant } = await add();
-    const takings = Array.from({ length: 10 }, () => parts.queue.take(tenant.id));
+    const takings = Array.from({ length: 10 }, () => parts.queue.take(tenant.id, "ordinary"));
     expect((await Promise.all(takings)).filter(Boolean)).toHaveLength(1);
+  });
+
+  it("gives each of twenty jobs to one taker, of two nodes that race for them", async () => {
+    const { tenant, job } = await add();
+    await parts.queue.add(
+      tenant.id,
+      Array.from({ length: 19 }, () => parts.newJob()),
+    );
+    const nodes = [parts.queue, await parts.openQueue()];
+    const takings = (count: number) =>
+      Promise.all(
+        Array.from({ length: count }, (_, n) => nodes[n % 2]?.take(tenant.id, "ordinary")),
+      );
+    // Somebody holds the first, so that takers who would wait for each other do so all at once.
+    await parts.rows("begin");
+    await parts.rows("select from control.jobs where id = $1 for update", job.id);
+    let isOver = false;
+    const racing = takings(40).finally(() => {
+      isOver = true;
+    });
+    await until("all have looked for a job", async () => {
+      const waiting = await parts.rows("select from pg_locks where not granted");
+      return isOver || waiting.length >= 2;
+    });
+    await parts.rows("rollback");
+    const taken = [...(await racing), ...(await takings(2))].flatMap((each) => each?.id ?? []);
+    expect(taken).toHaveLength(20);
+    expect(new Set(taken).size).toBe(20);
+  });
+
+  it("takes by priority, then by age, and in a background turn a background job", async () => {
+    const { tenant, job: first } = await add();
+    const second = parts.newJob();
+    await parts.queue.add(tenant.id, [second]);
+    const [urgent, background] = [parts.newJob({ priority: 1 }), parts.newJob({ priority: -1 })];
+    await parts.queue.add(tenant.id, [background, urgent]);
+    expect(await parts.queue.take(tenant.id, "background")).toMatchObject({ id: background.id });
+    expect(await parts.queue.take(tenant.id, "background")).toBeUndefined();
+    for (const { id } of [urgent, first, second]) {
+      expect(await take(tenant.id)).toMatchObject({ id });
+    }
+  });
+
+  it("waits longer after each failure, and at most six hours", async () => {
+    const { tenant, job } = await add({ backoffSeconds: 15, retries: 20 });
+    for (const [failures, least, most] of [
+      [1, 15, 30],
+      [2, 30, 60],
+      [5, 240, 480],
+      [15, 21_600, 21_600],
+    ] as const) {
+      await parts.rows(
+        "update control.jobs set state = 'ready', attempts = $2 where id = $1",
+        job.id,
+        failures - 1,
+      );
+      await parts.queue.fail(await take(tenant.id), "it stumbled", false);
+      const [row] = await parts.rows<{ seconds: number }>(
+        `select extract(epoch from due_at - now())::float8 as seconds
+         from control.jobs where id = $1`,
+        job.id,
+      );
+      expect(row?.seconds).toBeGreaterThan(least - 10);
+      expect(row?.seconds).toBeLessThanOrEqual(most);
+    }
+  });
+
+  it("adds no job of a key while one waits for its first attempt, and does from then on", async () => {
+    const { tenant, job } = await add({ key: "one" });
+    const again = () => {
+      const other = parts.newJob({ key: "one" });
+      return parts.queue.add(tenant.id, [other]).then(() => other);
+    };
+    await again();
+    const taken = await take(tenant.id);
+    expect(taken.id).toBe(job.id);
+    expect(await parts.queue.take(tenant.id, "ordinary")).toBeUndefined();
+    const next = await again();
+    await again();
+    // What is tried again is in nobody's way.
+    expect(await parts.queue.handBack(taken)).toBe(true);
+    expect([(await take(tenant.id)).id, (await take(tenant.id)).id].sort()).toEqual(
+      [job.id, next.id].sort(),
+    );
+    expect(await parts.queue.take(tenant.id, "ordinary")).toBeUndefined();
   });
 
   it("has a job once, however often it is added", async () => {
@@ -69,7 +137,7 @@ describe("the queue", () => {
     await parts.queue.add(tenant.id, [job]);
     expect(await take(tenant.id)).toMatchObject({ id: job.id });
     await parts.queue.add(tenant.id, [job]);
-    expect(await parts.queue.take(tenant.id)).toBeUndefined();
+    expect(await parts.queue.take(tenant.id, "ordinary")).toBeUndefined();
   });
 
   it("gives the job of a dead worker to another, and ignores the first, should it finish late", async () => {
@@ -80,22 +148,44 @@ describe("the queue", () => {
     await age(late, 31);
     expect(await parts.queue.takeOver()).toBe(1);
     const second = await take(tenant.id);
-    expect(second).toMatchObject({ id: job.id, retryCount: 1 });
+    expect(second).toMatchObject({ id: job.id, attempt: 2 });
 
     expect(await parts.queue.prolong(late, 0.9)).toBe(false);
     expect(await parts.queue.fail(late, "too late", true)).toBe(false);
     expect(await parts.queue.handBack(late)).toBe(false);
     expect(await parts.queue.complete(late, "of the first")).toBe(false);
-    expect(await stateOf(job)).toEqual({
-      state: "active",
-      output: { error: "the worker is gone" },
-    });
+    expect(await stateOf(job)).toMatchObject({ state: "running", error: "the worker is gone" });
     expect(await parts.queue.complete(second, "of the second")).toBe(true);
     expect(await parts.queue.complete(late, "of the first")).toBe(false);
     expect(await stateOf(job)).toEqual({
       state: "completed",
-      output: { result: "of the second" },
+      result: "of the second",
+      error: null,
+      progress: null,
     });
+  });
+
+  it("notes what came of a job also while its lease is being renewed", async () => {
+    for (const finish of [
+      (job: TakenJob) => parts.queue.complete(job, null),
+      (job: TakenJob) => parts.queue.fail(job, "it stumbled", false),
+      (job: TakenJob) => parts.queue.handBack(job),
+    ]) {
+      const { tenant } = await add();
+      const taken = await take(tenant.id);
+      await parts.rows("begin");
+      await parts.rows("update control.jobs set leased_until = now() where id = $1", taken.id);
+      let isOver = false;
+      const finishing = finish(taken).finally(() => {
+        isOver = true;
+      });
+      await until("it waits", async () => {
+        const waiting = await parts.rows("select from pg_locks where not granted");
+        return isOver || waiting.length > 0;
+      });
+      await parts.rows("commit");
+      expect(await finishing).toBe(true);
+    }
   });
 
   it("parks a job that kills its workers", async () => {
@@ -104,15 +194,15 @@ describe("the queue", () => {
       await age(await take(tenant.id), 31);
       await parts.queue.takeOver();
     }
-    expect(await stateOf(job)).toMatchObject({ state: "failed" });
-    expect(await parts.queue.take(tenant.id)).toBeUndefined();
+    expect(await stateOf(job)).toMatchObject({ state: "parked" });
+    expect(await parts.queue.take(tenant.id, "ordinary")).toBeUndefined();
   });
 
   it("does not count an attempt that was handed back", async () => {
     const { tenant, job } = await add({ retries: 0 });
     expect(await parts.queue.handBack(await take(tenant.id))).toBe(true);
     const again = await take(tenant.id);
-    expect(again).toMatchObject({ id: job.id, retryCount: 0 });
+    expect(again).toMatchObject({ id: job.id, attempt: 1 });
     await parts.queue.complete(again, null);
     expect(await stateOf(job)).toMatchObject({ state: "completed" });
   });
@@ -122,7 +212,7 @@ describe("the queue", () => {
     const taken = await take(tenant.id);
     await parts.queue.prolong(taken, 0.25);
     await parts.queue.prolong(taken, undefined);
-    expect(await stateOf(job)).toEqual({ state: "active", output: { progress: 0.25 } });
+    expect(await stateOf(job)).toMatchObject({ state: "running", progress: 0.25 });
   });
 
   it("names those queues of active tenants in which something is due, each once", async () => {
@@ -145,25 +235,26 @@ describe("the queue", () => {
   it("does not read jobs whose time has not come, however many, to find those that are ready", async () => {
     const { tenant } = await add();
     await parts.rows(
-      `insert into pgboss.job (name, data, policy, singleton_key, start_after)
-       select $1, '{}', 'short', n::text, now() + interval '1 hour' from generate_series(1, 5000) n`,
+      `insert into control.jobs (id, queue, job, data, state, due_at)
+       select app.uuid_v7(), $1, 'tests.test', '{}', 'held', now() + interval '1 hour'
+       from generate_series(1, 5000)`,
       tenant.id,
     );
-    await parts.rows("analyze pgboss.job_common");
+    await parts.rows("analyze control.jobs");
     const ready = async () => (await parts.queue.ready("ordinary", "", 1_000)).includes(tenant.id);
     await parts.queue.complete(await take(tenant.id), null);
     expect(await ready()).toBe(false);
     // What is not among the ready ones is not looked at, and what is held is released in time.
-    const held = "select count(*)::int as n from pgboss.job where name = $1 and blocked";
+    const held = "select count(*)::int as n from control.jobs where queue = $1 and state = 'held'";
     expect(await parts.rows(held, tenant.id)).toEqual([{ n: 5_000 }]);
-    await parts.rows("update pgboss.job set start_after = now() where name = $1", tenant.id);
+    await parts.rows("update control.jobs set due_at = now() where queue = $1", tenant.id);
     expect(await ready()).toBe(false);
     let rounds = 0;
     while (rounds < 10 && (await parts.queue.release()) === 0) rounds += 1;
     expect(rounds).toBe(5);
     expect(await ready()).toBe(true);
     expect(await parts.rows(held, tenant.id)).toEqual([{ n: 0 }]);
-    await parts.rows("delete from pgboss.job where name = $1", tenant.id);
+    await parts.rows("delete from control.jobs where queue = $1", tenant.id);
   });
 
   it("holds a job that failed until it is to be tried again", async () => {
@@ -171,10 +262,10 @@ describe("the queue", () => {
     await parts.queue.fail(await take(tenant.id), "it stumbled", false);
     expect(await parts.queue.ready("ordinary", "", 1_000)).not.toContain(tenant.id);
     expect(await parts.queue.release()).toBeGreaterThan(1_000);
-    await parts.rows("update pgboss.job set start_after = now() where id = $1", job.id);
+    await parts.rows("update control.jobs set due_at = now() where id = $1", job.id);
     await parts.queue.release();
     expect(await parts.queue.ready("ordinary", "", 1_000)).toContain(tenant.id);
-    expect(await take(tenant.id)).toMatchObject({ id: job.id, retryCount: 1 });
+    expect(await take(tenant.id)).toMatchObject({ id: job.id, attempt: 2 });
   });
 
   it("takes jobs for many queues at once, which need not be there", async () => {
@@ -184,7 +275,7 @@ describe("the queue", () => {
     await parts.queue.addEach(jobs.map((job) => ({ ...job, id: parts.newJob().id })));
     for (const [i, { id }] of tenants.entries()) {
       expect(await take(id)).toMatchObject({ id: jobs[i]?.id });
-      expect(await parts.queue.take(id)).toBeUndefined();
+      expect(await parts.queue.take(id, "ordinary")).toBeUndefined();
     }
   });
 
@@ -196,14 +287,14 @@ describe("the queue", () => {
     await parts.queue.fail(await take(parked.tenant.id), "poisonous", false);
     const finished = (days: number) =>
       parts.rows(
-        "update pgboss.job set completed_on = now() - make_interval(days => $1) where id = any($2)",
+        "update control.jobs set finished_at = now() - make_interval(days => $1) where id = any($2)",
         days,
         [completed.id, parked.job.id],
       );
     await finished(3);
     await parts.queue.sweep();
     expect(await stateOf(completed)).toBeUndefined();
-    expect(await stateOf(parked.job)).toMatchObject({ state: "failed" });
+    expect(await stateOf(parked.job)).toMatchObject({ state: "parked" });
     await finished(31);
     await parts.queue.sweep();
     expect(await stateOf(parked.job)).toBeUndefined();
@@ -212,7 +303,6 @@ describe("the queue", () => {
   it("goes with its tenant", async () => {
     const { tenant } = await add();
     await parts.rows("delete from control.tenants where id = $1", tenant.id);
-    expect(await parts.rows("select from pgboss.job where name = $1", tenant.id)).toEqual([]);
-    expect(await parts.rows("select from pgboss.queue where name = $1", tenant.id)).toEqual([]);
+    expect(await parts.rows("select from control.jobs where queue = $1", tenant.id)).toEqual([]);
   });
 });

@@ -1,36 +1,30 @@
 /**
- * The queue: pg-boss in the control plane's database, over our own connections. pg-boss is not
- * started: it runs no timers, polls nothing and changes no tables; we only call it to fetch,
- * complete and fail jobs. Each tenant has a queue named by its id, and so has the platform, which
- * makes turns between tenants turns between queues (see `worker.ts`). A queue is a row created with
- * its first job; nothing lists all of them.
+ * The queue of jobs: the table `control.jobs` in the control plane's database. Each tenant has a
+ * queue named by its id, and so has the platform, which makes turns between tenants turns between
+ * queues (see `job-worker/worker.ts`). A queue is the rows with its name; nothing lists all queues.
  *
- * For what pg-boss lacks, we run our own statements on its tables: add jobs to many queues at once,
- * find queues with work, find expired leases, report progress.
+ *   held ──► ready ──► running ──► completed
+ *    ▲  due      ▲  take   │ ├──► parked (out of retries)
+ *    └───────────┴─────────┘ failed, handed back, or its lease expired
+ *
+ * Each operation is one statement, for which the table has a partial index. A job whose time has not
+ * come is held, so that looking for work reads only what can run now.
  */
-import { type Kysely, type QueryExecutorProvider, sql } from "kysely";
-import type { Db, PgBoss } from "pg-boss";
+import { type Kysely, type QueryExecutorProvider, type RawBuilder, sql } from "kysely";
 import { deleteInBatches } from "../data/delete-in-batches.ts";
-import type { Broker } from "../engine/broker.ts";
-import type { Target } from "../engine/target.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import { platformQueue } from "./queue-names.ts";
 
-/** The content of a queued job: its name and data. */
-export interface Payload {
+export interface NewJob {
+  readonly id: string;
   readonly job: string;
   readonly data: unknown;
-}
-
-export interface NewJob extends Payload {
-  readonly id: string;
   /** Don't add it while a job with the same key waits for its first attempt. */
   readonly key?: string | undefined;
   readonly startAfter?: Date | undefined;
   readonly retries: number;
   readonly backoffSeconds: number;
   readonly priority: number;
-  readonly timeoutSeconds: number;
 }
 
 /** A background job has a priority below 0. */
@@ -41,9 +35,10 @@ export interface TakenJob {
   readonly id: string;
   /** The tenant's id, or `platformQueue`. */
   readonly queue: string;
-  readonly payload: Payload;
-  /** Incremented each time the job is taken; tells a late finisher that it has lost the job. */
-  readonly retryCount: number;
+  readonly job: string;
+  readonly data: unknown;
+  /** 1 for the first. Tells a late finisher that it has lost the job. */
+  readonly attempt: number;
 }
 
 /** A job for one of many queues. */
@@ -72,7 +67,8 @@ export interface JobQueue {
    * @returns the milliseconds until the next one is due; undefined if there is none
    */
   release(): Promise<number | undefined>;
-  take(queue: string): Promise<TakenJob | undefined>;
+  /** Takes the first job of this kind, by priority and age. */
+  take(queue: string, kind: JobKind): Promise<TakenJob | undefined>;
   /** Each of these returns whether the caller still held the job. */
   complete(job: TakenJob, result: unknown): Promise<boolean>;
   /** @param forGood don't retry */
@@ -85,88 +81,76 @@ export interface JobQueue {
   takeOver(): Promise<number>;
   /** Deletes old jobs. */
   sweep(): Promise<void>;
-  /** The next time of a cron expression; undefined if never. */
-  nextTime(cron: string): Promise<Date | undefined>;
 }
 
-/** How long a lease lasts without renewal; pg-boss's minimum is 10. */
+/** How long a lease lasts without renewal. */
 const leaseSeconds = 30;
-/** Practically forever: a job waits as long as its tenant is suspended. */
-const waitsSeconds = 10 * 365 * 86_400;
 const keptDays = 30;
 const keptCompletedDays = 2;
 const longestBackoffSeconds = 6 * 3600;
-/** pg-boss's default. Deletion here is done by `sweep`. */
-const deletionSeconds = 7 * 86_400;
-/** pg-boss caches each queue it was asked about forever, about 1 KB each. */
-const mostRememberedQueues = 10_000;
-const releasedAtOnce = 1_000;
+const atOnce = 1_000;
 
-export interface JobQueueOptions {
-  readonly broker: Broker;
-  /** The main database, as the role `control`. */
-  readonly target: Target;
-  readonly control: Kysely<ControlTables>;
-}
+const isReady = (kind: JobKind) =>
+  sql`state = 'ready' and ${kind === "ordinary" ? sql`priority >= 0` : sql`priority < 0`}`;
 
-export function createJobQueue({ broker, target, control }: JobQueueOptions): JobQueue {
-  let opened: Promise<PgBoss> | undefined;
-  const remembered = new Set<string>();
+const own = ({ id, queue, attempt }: TakenJob) =>
+  sql`queue = ${queue} and id = ${id} and attempts = ${attempt} and state = 'running'`;
 
-  const boss = (): Promise<PgBoss> => {
-    opened ??= import("pg-boss").then(({ PgBoss }) => {
-      const made = new PgBoss({ db: overBroker(broker, target), schema: "pgboss", migrate: false });
-      made.on("error", () => {}); // the caller gets the error
-      return made;
-    });
-    return opened;
-  };
+const leased = sql`now() + make_interval(secs => ${sql.lit(leaseSeconds)})`;
 
-  const bossFor = (queue: string): Promise<PgBoss> => {
-    if (remembered.size >= mostRememberedQueues && !remembered.has(queue)) {
-      remembered.clear();
-      opened = undefined;
-    }
-    remembered.add(queue);
-    return boss();
-  };
+/** What an attempt that failed changes: exponential backoff with jitter, up to six hours. */
+const failed = (reason: string, isOver: RawBuilder<unknown>) => sql`
+  state = case when ${isOver} then 'parked' when backoff_seconds > 0 then 'held' else 'ready' end,
+  due_at = case when ${isOver} then due_at else now() + make_interval(secs => least(
+    ${sql.lit(longestBackoffSeconds)},
+    backoff_seconds * 2 ^ least(attempts, 16) / 2 * (1 + random()))) end,
+  finished_at = case when ${isOver} then now() end,
+  leased_until = null, error = ${reason}`;
 
-  const own = ({ id, queue, retryCount }: TakenJob) =>
-    sql`name = ${queue} and id = ${id} and retry_count = ${retryCount} and state = 'active'`;
+const outOfRetries = sql`attempts > retries`;
 
-  // Like pg-boss's own insert, but for queues that need not exist yet. With the policy `short`,
-  // only one job per key waits for its first attempt. A job without a key uses its id.
+export function createJobQueue(control: Kysely<ControlTables>): JobQueue {
   const addEach: JobQueue["addEach"] = async (jobs, tx = control) => {
-    const rows = jobs.map(({ queue, job, data, key, startAfter, ...rules }) => ({
-      ...rules,
-      name: queue,
-      data: { job, data },
-      singleton_key: key === undefined ? rules.id : `${job}:${key}`,
-      start_after: startAfter?.toISOString() ?? null,
+    const rows = jobs.map(({ startAfter, backoffSeconds, ...job }) => ({
+      ...job,
+      start_after: startAfter?.toISOString(),
+      backoff_seconds: backoffSeconds,
     }));
     await sql`
-      insert into pgboss.job_common (
-        id, name, data, priority, singleton_key, start_after, keep_until, retry_limit, retry_delay,
-        retry_backoff, retry_delay_max, expire_seconds, deletion_seconds, heartbeat_seconds, policy)
-      select job.id, job.name, job.data, job.priority, job.singleton_key, at,
-        at + make_interval(secs => ${waitsSeconds}), job.retries, job."backoffSeconds", true,
-        -- Without one pg-boss waits for a second at least.
-        case when job."backoffSeconds" > 0 then ${longestBackoffSeconds}::int else 0 end,
-        job."timeoutSeconds", ${deletionSeconds}::int, ${leaseSeconds}::int, 'short'
+      insert into control.jobs (
+        id, queue, job, data, key, priority, state, due_at, retries, backoff_seconds)
+      select id, queue, job, coalesce(data, 'null'), key, priority,
+        case when due > now() then 'held' else 'ready' end, due, retries, backoff_seconds
       from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as job (
-          id uuid, name text, data jsonb, priority int, singleton_key text, start_after timestamptz,
-          retries int, "backoffSeconds" int, "timeoutSeconds" int)
-        cross join lateral pgboss.create_queue(job.name, '{"policy": "short"}')
-        cross join lateral coalesce(job.start_after, now()) as at
+          id uuid, queue text, job text, data jsonb, key text, priority int,
+          start_after timestamptz, retries int, backoff_seconds int)
+        cross join lateral coalesce(start_after, now()) as due
       on conflict do nothing`.execute(tx);
   };
 
-  const changed = async (statement: ReturnType<typeof sql>): Promise<boolean> =>
+  const changed = async (statement: RawBuilder<unknown>): Promise<boolean> =>
     (await statement.execute(control)).numAffectedRows === 1n;
 
+  /**
+   * Fails attempts and notifies every node: a job may be ready again, or due before all others.
+   *
+   * @param which the condition, and how to lock the rows
+   * @returns their number
+   */
+  const fail = async (which: RawBuilder<unknown>, reason: string, isOver: RawBuilder<unknown>) => {
+    const { rows } = await sql`
+      with lost as materialized (
+        select queue, id from control.jobs where ${which}
+      ), failed as (
+        update control.jobs job set ${failed(reason, isOver)}
+        from lost where job.queue = lost.queue and job.id = lost.id
+        returning 1
+      )
+      select pg_notify('insulae', 'job') from failed`.execute(control);
+    return rows.length;
+  };
+
   return {
-    nextTime: async (cron) =>
-      (await boss()).previewSchedule(cron, { from: new Date(), count: 1 })[0],
     add: (queue, jobs, tx) =>
       addEach(
         jobs.map((job) => ({ queue, ...job })),
@@ -176,122 +160,100 @@ export function createJobQueue({ broker, target, control }: JobQueueOptions): Jo
     async ready(kind, after, limit, down = []) {
       // A loose index scan: one probe per queue that has work, however many jobs it has, and
       // however many other queues there are.
-      const isReady = sql`state < 'active' and not blocked and start_after <= now()
-        and ${kind === "ordinary" ? sql`priority >= 0` : sql`priority < 0`}`;
       const { rows } = await sql<{ name: string }>`
-        with recursive queue as (
-          (select name from pgboss.job_common
-           where ${isReady} and name > ${after}
-           order by name limit 1)
+        with recursive found as (
+          (select queue from control.jobs
+           where ${isReady(kind)} and queue > ${after}
+           order by queue limit 1)
           union all
           select (
-            select job.name from pgboss.job_common job
-            where ${isReady} and job.name > queue.name
-            order by job.name limit 1)
-          from queue
-          where queue.name is not null
+            select job.queue from control.jobs job
+            where ${isReady(kind)} and job.queue > found.queue
+            order by job.queue limit 1)
+          from found
+          where found.queue is not null
         )
-        select queue.name from queue
-        where queue.name = ${platformQueue}
+        select found.queue as name from found
+        where found.queue = ${platformQueue}
           -- Not the id as a text, for which there is no index; nor exists(), for which all are read.
           or (select status = 'active' and (${down.length === 0} or (
                 select server_id from control.placements placement
                 where placement.id = tenant.placement_id) <> all(${down}::uuid[]))
             from control.tenants tenant
-            where tenant.id = case when queue.name <> ${platformQueue} then queue.name::uuid end)
+            where tenant.id = case when found.queue <> ${platformQueue} then found.queue::uuid end)
         limit ${limit}`.execute(control);
       return rows.map(({ name }) => name);
     },
     async release() {
       const { rows } = await sql<{ released: string; ms: number | null }>`
         with due as materialized (
-          select name, id from pgboss.job_common
-          where state < 'active' and blocked and start_after <= now()
-          order by start_after limit ${releasedAtOnce}
+          select queue, id from control.jobs
+          where state = 'held' and due_at <= now()
+          order by due_at limit ${atOnce}
           for update skip locked
         ), released as (
-          update pgboss.job_common job set blocked = false
-          from due where job.name = due.name and job.id = due.id
+          update control.jobs job set state = 'ready'
+          from due where job.queue = due.queue and job.id = due.id
           returning 1
         )
         select (select count(*) from released) as released,
-          (select (extract(epoch from min(start_after) - now()) * 1000)::float8
-           from pgboss.job_common
-           where state < 'active' and blocked and start_after > now()) as ms`.execute(control);
+          (select (extract(epoch from min(due_at) - now()) * 1000)::float8
+           from control.jobs
+           where state = 'held' and due_at > now()) as ms`.execute(control);
       const [row] = rows;
-      return Number(row?.released) === releasedAtOnce ? 0 : (row?.ms ?? undefined);
+      return Number(row?.released) === atOnce ? 0 : (row?.ms ?? undefined);
     },
-    async take(queue) {
-      // The queue exists: a job was added to it, perhaps by another process.
-      const [job] = await (await bossFor(queue)).fetch<Payload>(queue);
-      return job && { id: job.id, queue, payload: job.data, retryCount: job.retryCount };
+    async take(queue, kind) {
+      const { rows } = await sql<TakenJob>`
+        update control.jobs
+        set state = 'running', attempts = attempts + 1, key = null, progress = null,
+          started_at = now(), leased_until = ${leased}
+        where queue = ${queue} and id = (
+          select id from control.jobs
+          where ${isReady(kind)} and queue = ${queue}
+          order by priority desc, created_at limit 1
+          for update skip locked)
+        returning id, queue, job, data, attempts as attempt`.execute(control);
+      return rows[0];
     },
-    async complete(job, result) {
-      const data = { result: result ?? null };
-      const answer = await (await bossFor(job.queue)).complete(job.queue, job, data);
-      return affected(answer) > 0;
-    },
-    async fail(job, reason, forGood) {
-      if (forGood) {
-        await sql`
-          update pgboss.job_common set retry_limit = retry_count where ${own(job)}`.execute(
-          control,
-        );
-      }
-      const answer = await (await bossFor(job.queue)).fail(job.queue, job, { error: reason });
-      return affected(answer) > 0;
-    },
+    complete: (job, result) =>
+      changed(sql`
+        update control.jobs
+        set state = 'completed', finished_at = now(), leased_until = null, error = null,
+          result = ${JSON.stringify(result) ?? null}::jsonb
+        where ${own(job)}`),
+    fail: async (job, reason, forGood) =>
+      (await fail(sql`${own(job)} for update`, reason, forGood ? sql`true` : outOfRetries)) === 1,
     handBack: (job) =>
       changed(sql`
-        update pgboss.job_common
-        set state = 'retry', started_on = null, heartbeat_on = null, start_after = now()
+        update control.jobs
+        set state = 'ready', attempts = attempts - 1, due_at = now(), started_at = null,
+          leased_until = null
         where ${own(job)}`),
     prolong: (job, progress) =>
       changed(sql`
-        update pgboss.job_common
-        set heartbeat_on = now(),
-          output = case when ${progress ?? null}::float8 is null then output
-            else jsonb_build_object('progress', ${progress ?? null}::float8) end
+        update control.jobs
+        set leased_until = ${leased}, progress = coalesce(${progress ?? null}::float8, progress)
         where ${own(job)}`),
-    async takeOver() {
-      const { rows } = await sql<{ name: string; id: string; retryCount: number }>`
-        select name, id, retry_count as "retryCount" from pgboss.job_common
-        where state = 'active'
-          and heartbeat_on < now() - make_interval(secs => ${leaseSeconds})
-        limit 1000`.execute(control);
-      for (const { name, ...job } of rows) {
-        await (await bossFor(name)).fail(name, job, { error: "the worker is gone" });
-      }
-      return rows.length;
-    },
+    takeOver: () =>
+      fail(
+        sql`state = 'running' and leased_until < now() order by leased_until limit ${atOnce}
+          for update skip locked`,
+        "the worker is gone",
+        outOfRetries,
+      ),
     async sweep() {
-      const overFor = (states: string, days: number) =>
-        sql`state ${sql.raw(states)} and completed_on < now() - make_interval(days => ${days}::int)`;
-      for (const [states, days] of [
-        ["= 'completed'", keptCompletedDays],
-        ["> 'completed'", keptDays],
+      for (const [state, days] of [
+        ["completed", keptCompletedDays],
+        ["parked", keptDays],
       ] as const) {
-        await deleteInBatches(control, "pgboss.job_common", overFor(states, days));
+        await deleteInBatches(
+          control,
+          "control.jobs",
+          sql`state = ${sql.lit(state)}
+            and finished_at < now() - make_interval(days => ${days}::int)`,
+        );
       }
     },
   };
 }
-
-/** The number of jobs that a command changed, which pg-boss's types leave out. */
-const affected = (answer: object): number =>
-  (answer as { readonly affected?: number }).affected ?? 0;
-
-/** Runs pg-boss's SQL, which may contain several statements with a transaction of their own. */
-const overBroker = (broker: Broker, target: Target): Db => ({
-  async executeSql(text, values) {
-    const lease = await broker.lease(target);
-    try {
-      const result = await lease.client.query(text, values as unknown[]);
-      lease.release();
-      return result;
-    } catch (error) {
-      lease.destroy();
-      throw error;
-    }
-  },
-});

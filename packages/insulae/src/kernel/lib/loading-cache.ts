@@ -7,15 +7,15 @@ const unheardMs = 1_000;
 /** The precision of lifetimes in milliseconds. Reading the clock on each hit would cost more. */
 const ttlResolution = 100;
 
-export interface Answers<Answer extends object> {
-  find(key: string, load: () => Promise<Answer | undefined>): MaybePromise<Answer | undefined>;
+export interface LoadingCache<Value extends object> {
+  find(key: string, load: () => Promise<Value | undefined>): MaybePromise<Value | undefined>;
   forget(key: string): void;
   /** Removes all keys with the prefix. Scans all keys: under a millisecond for 50,000. */
   forgetAll(prefix: string): void;
   clear(): void;
 }
 
-export interface AnswersOptions<Answer extends object> {
+export interface LoadingCacheOptions<Value extends object> {
   /** The maximum number of entries. */
   readonly max: number;
   readonly ttlMs: number;
@@ -23,7 +23,7 @@ export interface AnswersOptions<Answer extends object> {
    * Subscribes to announcements of changes. While its result says that they are not being received, values
    * are kept for a second only. Absent: values are kept for `ttlMs`.
    */
-  readonly follow?: (answers: Answers<Answer>) => () => boolean;
+  readonly follow?: (cache: LoadingCache<Value>) => () => boolean;
 }
 
 /**
@@ -31,29 +31,29 @@ export interface AnswersOptions<Answer extends object> {
  * If an entry is invalidated while it is being loaded, the waiting callers get the value, but it is
  * not cached.
  */
-export function createAnswers<Answer extends object>({
+export function createLoadingCache<Value extends object>({
   max,
   ttlMs,
   follow = () => () => true,
-}: AnswersOptions<Answer>): Answers<Answer> {
-  const known = new LRUCache<string, { readonly answer: Answer | undefined }>({
+}: LoadingCacheOptions<Value>): LoadingCache<Value> {
+  const known = new LRUCache<string, { readonly value: Value | undefined }>({
     max,
     ttlResolution,
   });
-  const waiting = new Map<string, Promise<Answer | undefined>>();
+  const waiting = new Map<string, Promise<Value | undefined>>();
 
-  const ask = (key: string, load: () => Promise<Answer | undefined>) => {
-    const asking = load()
-      .then((answer) => {
+  const begin = (key: string, load: () => Promise<Value | undefined>) => {
+    const loading = load()
+      .then((value) => {
         const ttl = listening() ? ttlMs : Math.min(ttlMs, unheardMs);
-        if (waiting.get(key) === asking) known.set(key, { answer }, { ttl });
-        return answer;
+        if (waiting.get(key) === loading) known.set(key, { value }, { ttl });
+        return value;
       })
       .finally(() => {
-        if (waiting.get(key) === asking) waiting.delete(key);
+        if (waiting.get(key) === loading) waiting.delete(key);
       });
-    waiting.set(key, asking);
-    return asking;
+    waiting.set(key, loading);
+    return loading;
   };
 
   const forget = (key: string): void => {
@@ -61,11 +61,11 @@ export function createAnswers<Answer extends object>({
     waiting.delete(key);
   };
 
-  const answers: Answers<Answer> = {
+  const cache: LoadingCache<Value> = {
     find(key, load) {
       listening(); // Empties the cache if it turns out that announcements are not being received.
       const hit = known.get(key);
-      return hit ? hit.answer : (waiting.get(key) ?? ask(key, load));
+      return hit ? hit.value : (waiting.get(key) ?? begin(key, load));
     },
     forget,
     forgetAll(prefix) {
@@ -78,6 +78,6 @@ export function createAnswers<Answer extends object>({
       waiting.clear();
     },
   };
-  const listening = follow(answers);
-  return answers;
+  const listening = follow(cache);
+  return cache;
 }

@@ -14,6 +14,9 @@ export type AuthenticationMethod = (typeof authenticationMethods)[number];
 
 export type Amr = readonly AuthenticationMethod[];
 
+export const isAmr = (value: unknown): value is Amr =>
+  Array.isArray(value) && value.every((method) => authenticationMethods.includes(method));
+
 /** Whether two factors were proved. */
 export const hasSecondFactor = (amr: readonly string[]): boolean => amr.includes("mfa");
 

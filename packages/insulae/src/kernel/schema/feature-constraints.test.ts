@@ -42,7 +42,7 @@ describe("a feature names a constraint", () => {
 
   test("that no table has: the server does not start, and says what is similar", async () => {
     await expect(start([{ ...notes, ...naming("notes_pkay") }, tags])).rejects.toThrow(
-      "the feature notes names the constraint notes_pkay, which no table has; did you mean notes_pkey?",
+      "the feature notes names the constraint notes_pkay, which does not exist; did you mean notes_pkey?",
     );
     // Beside what is wrong with its tables.
     const both = { ...notes, tables: ["notes"], ...naming("nothing") };

@@ -43,7 +43,7 @@ describe("the server does not start", () => {
   test("while a feature makes a table that it does not list", async () => {
     const forgetful = { ...notes, tables: ["notes"] };
     await expect(start([forgetful, tags])).rejects.toThrow(
-      'the feature notes makes the table data.note_lines and does not list it: add "note_lines"',
+      'the feature notes creates the table data.note_lines but does not list it: add "note_lines"',
     );
     const migrations = await loadMigrations([forgetful, tags]);
     const found = findMainServer({ url: database.url, migrations, check: true });
@@ -61,7 +61,7 @@ describe("the server does not start", () => {
     await inDatabase(table("by_hand"));
     try {
       await expect(start([notes, tags])).rejects.toThrow(
-        "no feature makes or lists the table data.by_hand",
+        "no feature creates or lists the table data.by_hand",
       );
     } finally {
       await inDatabase("drop table by_hand");

@@ -59,7 +59,7 @@ test.each([
   [{ "0001_a.sql": one, "0003_b.sql": one }, "0003_b.sql: expected number 0002"],
   [
     { "0001_a.sql": one, "0001_b.sql": one },
-    "0001_b.sql: 0001_a.sql has the number 0001 as well; use the next one",
+    "0001_b.sql: 0001_a.sql also has the number 0001; use the next one",
   ],
   [{ "0001_a.sql": "\n-- down\nselect 1" }, "nothing to migrate"],
   [{ "0001_a.sql": "-- to be written\n/* later */\n-- down\nselect 1" }, "nothing to migrate"],
@@ -70,9 +70,9 @@ test.each([
   [{ "0001_a.sql": `create table a ();\nEND;\n${down}` }, 'take out "end"'],
   [{ "0001_a.sql": `create table a ();\n-- down\ndrop table a; rollback` }, 'take out "rollback"'],
   [{ "0001_a.sql": `begin;\n${one}` }, 'take out "begin"'],
-  [{ "0001_a.sql": Buffer.from(`select 'ä'`, "latin1") }, "it is not a text in UTF-8"],
-  [{ "0001_a.sql": Buffer.from(one, "utf16le") }, "it is not a text in UTF-8"],
-  [{}, "there is no migration in it; add one like 0001_notes.sql"],
+  [{ "0001_a.sql": Buffer.from(`select 'ä'`, "latin1") }, "it is not UTF-8 text"],
+  [{ "0001_a.sql": Buffer.from(one, "utf16le") }, "it is not UTF-8 text"],
+  [{}, "it contains no migration; add one such as 0001_notes.sql"],
   [{ "README.md": "nothing" }, "there is no migration in it"],
 ])("a folder with %j is refused", async (files: Files, message) => {
   const refused = expect(readMigrations("notes", await folder(files))).rejects;
@@ -83,14 +83,14 @@ test.each([
 test("a folder that is not there is refused with its feature and its path", async () => {
   const missing = new URL("migration/", await folder({}));
   await expect(readMigrations("notes", missing)).rejects.toThrow(
-    `notes: migrations: ${fileURLToPath(missing).slice(0, -1)}: there is no such folder`,
+    `notes: migrations: ${fileURLToPath(missing).slice(0, -1)}: the folder does not exist`,
   );
 });
 
 test("what ends in .sql and is no file is refused", async () => {
   const url = await folder({});
   await mkdir(new URL("0001_notes.sql", url));
-  await expect(readMigrations("notes", url)).rejects.toThrow("0001_notes.sql: it can't be read");
+  await expect(readMigrations("notes", url)).rejects.toThrow("0001_notes.sql: it cannot be read");
 });
 
 test("a folder's URL may end without a slash", async () => {
@@ -115,7 +115,7 @@ test("all that is wrong in all folders is reported at once", async () => {
     (error) => error,
   );
   expect(problems).toEqual([
-    "feature tags depends on note, which is not there; did you mean notes?",
+    "feature tags depends on note, which does not exist; did you mean notes?",
     "the features notes and tags both list the table notes",
     expect.stringMatching(/^notes: .*0001_a.sql: it has no "-- down" part/),
     expect.stringMatching(/^notes: .*0002_b.sql: there is nothing to migrate/),
@@ -141,7 +141,7 @@ test("features that depend on each other, on nothing known, or have one name are
     "a → b → c → a",
   );
   expect(() => orderByDependencies([source("a", "z")])).toThrow(
-    "a depends on z, which is not there",
+    "a depends on z, which does not exist",
   );
   const at = (folder: string) => ({ ...source("a"), migrations: new URL(`file:///${folder}/`) });
   expect(() => orderByDependencies([at("one"), at("two")])).toThrow(

@@ -1,6 +1,6 @@
 /**
  * The control plane's part of the register of data places (`data-places.ts`): every table of the
- * schemas `control` and `pgboss`, and how erasing a tenant treats it. `data-places.test.ts` fails
+ * schema `control`, and how erasing a tenant treats it. `data-places.test.ts` fails
  * if a table is missing here. The row in `control.tenants` stays after an erasure, so nothing may
  * rely on `on delete cascade` from it.
  */
@@ -44,9 +44,7 @@ export const controlTables: Readonly<Record<string, ControlTable>> = {
 
   "control.host_certificates": withPlace("control.hosts", "certificates and sealed keys of hosts"),
   "control.placements": withPlace("placement", "the name of the tenant's database or schema"),
-  "pgboss.job": withPlace("jobs", "jobs that wait, have failed or are done"),
-  "pgboss.job_common": withPlace("jobs", "the partition of pgboss.job that all queues share"),
-  "pgboss.queue": withPlace("jobs", "the tenant's queue, which its id names"),
+  "control.jobs": withPlace("jobs", "jobs that wait, run, have failed or are done"),
 
   "control.tenants": kept(
     "the tombstone: id, key, number, name, plan and dates, so that what refers to the id still finds a " +
@@ -59,13 +57,6 @@ export const controlTables: Readonly<Record<string, ControlTable>> = {
   "control.servers": nothing("the PostgreSQL servers"),
   "control.signing_keys": nothing("the keys of access tokens"),
   "control.usage_flushes": nothing("how far each node has written its counts"),
-  "pgboss.version": nothing("the schema's version"),
-  "pgboss.schedule": nothing("not used; schedules are in the code"),
-  "pgboss.subscription": nothing("not used"),
-  "pgboss.bam": nothing("not used"),
-  "pgboss.job_dependency": nothing("not used"),
-  "pgboss.warning": nothing("not used"),
-  "pgboss.queue_stats": nothing("not used"),
 };
 
 /** The tables whose rows have the tenant's id in `tenant_id`. */

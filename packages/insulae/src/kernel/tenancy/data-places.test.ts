@@ -15,13 +15,12 @@ beforeAll(async () => {
 });
 afterAll(() => installation?.close());
 
-/** Tables of the control plane and the queue, less partitions that are made each day. */
+/** Tables of the control plane. */
 async function listTables(): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `select nspname || '.' || relname as name
      from pg_class join pg_namespace n on n.oid = relnamespace
-     where nspname in ('control', 'pgboss') and relkind in ('r', 'p')
-       and relname !~ '^queue_stats_'
+     where nspname = 'control' and relkind in ('r', 'p')
      order by 1`,
   );
   return rows.map(({ name }) => name);
@@ -32,7 +31,7 @@ async function listTablesWith(...columns: readonly string[]): Promise<string[]> 
   const { rows } = await client.query<{ name: string }>(
     `select distinct attrelid::regclass::text as name
      from pg_attribute
-     where attrelid::regclass::text ~ '^(control|pgboss)\\.' and not attisdropped
+     where attrelid::regclass::text ~ '^control\\.' and not attisdropped
        and (select relkind from pg_class where oid = attrelid) in ('r', 'p')
        and attname = any($1)
      order by 1`,

@@ -141,18 +141,14 @@ function controlPlane({ connect, main }: DataPlacesOptions): DataPlace {
 
 const jobs = ({ control }: DataPlacesOptions): DataPlace => ({
   name: "jobs",
-  holds: "the tenant's queue, and its jobs that wait, have failed or are done",
+  holds: "the tenant's queue: jobs that wait, run, have failed or are done",
   async erase({ id }) {
-    await control.transaction().execute(async (tx) => {
-      await sql`delete from pgboss.job where name = ${id}`.execute(tx);
-      await sql`delete from pgboss.queue where name = ${id}`.execute(tx);
-    });
+    await sql`delete from control.jobs where queue = ${id}`.execute(control);
   },
   async residue({ id }) {
     const { rows } = await sql<{ rows: string }>`
-      select (select count(*) from pgboss.queue where name = ${id})
-        + (select count(*) from (
-            select from pgboss.job where name = ${id} limit ${sql.lit(countedRows)}) counted) as rows
+      select count(*) as rows from (
+        select from control.jobs where queue = ${id} limit ${sql.lit(countedRows)}) counted
     `.execute(control);
     return Number(rows[0]?.rows ?? 0);
   },

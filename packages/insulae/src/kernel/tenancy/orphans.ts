@@ -51,6 +51,7 @@ async function listPhysical(
      select $1, nspname, 'schema'
      from pg_namespace
      where pg_get_userbyid(nspowner) = 'insulae_owner'
+       -- pgboss held the jobs until control/0028; it is no orphan in a database that waits for it.
        and nspname not in ('app', 'control', 'data', 'pgboss')
      union
      -- A schema's role comes before the schema.

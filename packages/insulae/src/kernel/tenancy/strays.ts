@@ -198,7 +198,7 @@ const plain = (table: string): string => table.replaceAll('"', "");
 
 const isErased = sql`tenants.status = 'deleted' and tenants.erase_after is null`;
 
-/** Rows of the control plane, and queues, of tenants that were erased or never existed. */
+/** Rows of the control plane, and jobs, of tenants that were erased or never existed. */
 export async function findControlStrays(control: Control): Promise<readonly Stray[]> {
   const strays: Stray[] = [];
   const note = (where: string, rows: readonly { readonly id: string }[]) => {
@@ -213,11 +213,11 @@ export async function findControlStrays(control: Control): Promise<readonly Stra
     note(table, rows);
   }
   const { rows: queues } = await sql<{ id: string }>`
-    select queue.name as id from pgboss.queue
-    where queue.name <> ${platformQueue} and not exists (
-      select from control.tenants where tenants.id::text = queue.name and not (${isErased}))
+    select distinct queue as id from control.jobs
+    where queue <> ${platformQueue} and not exists (
+      select from control.tenants where tenants.id::text = queue and not (${isErased}))
     limit ${mostNamed}`.execute(control);
-  note("queue", queues);
+  note("control.jobs", queues);
   return strays;
 }
 

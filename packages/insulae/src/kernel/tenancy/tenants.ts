@@ -66,10 +66,9 @@ export interface Tenants {
    * Creates a tenant, ready to use.
    *
    * @param prepare runs in the new tenant before it is activated, for example to create its first
-   * user; if
-   *   it throws, the creation is rolled back
+   * user; if it throws, the creation is rolled back
    * @throws tenantExists, hostTaken, invalidTenantKey, reservedTenantKey, tooManyTenants,
-   *   settingsTooLarge
+   * settingsTooLarge
    */
   create(tenant: NewTenant, prepare?: (tenant: Tenant) => Promise<void>): Promise<Tenant>;
   /**
@@ -99,8 +98,7 @@ export interface Tenants {
    * Transfers the tenant to another account.
    *
    * @param hand the work that goes with it. Runs one at a time, and only while the tenant is owned
-   * by `from`
-   *   (undefined: nobody); if it throws, the owner stays
+   * by `from` (undefined: nobody); if it throws, the owner stays
    * @param limit how many tenants `to` may own, including this one; 0: no limit
    * @throws tenantNotFound if `from` does not own it (any more); tooManyTenants
    */
@@ -308,8 +306,9 @@ const withLimits = (settings: Readonly<Record<string, unknown>>): RawBuilder<str
       || ${JSON.stringify(settings)}::jsonb`;
 
 /**
- * Inserts the tenant, which reserves its key, slug and hosts. @param registered the hosts exist
- * already
+ * Inserts the tenant, which reserves its key, slug and hosts.
+ *
+ * @param registered the hosts exist already
  */
 async function reserve(
   options: TenantsOptions,

@@ -1,15 +1,14 @@
 /**
- * The certificates of hosts: given at run time, kept in the control plane (the private key sealed),
- * chosen by the name that a TLS client asks for (SNI), each node from its own cache.
+ * Hosts' certificates: uploaded at run time, stored in the control plane (the private key
+ * encrypted), selected by the name that the TLS client requests (SNI), and cached by each node.
  *
- * A host's certificate goes with its row in `control.hosts`: where the host is taken from a tenant,
- * its certificate goes too. Every change is announced; a new connection has the new certificate,
- * connections that are open keep theirs.
+ * A host's certificate belongs to its row in `control.hosts` and is deleted with it. Changes are
+ * announced; new connections use the new certificate, open ones keep theirs.
  */
 import type { SecureContext } from "node:tls";
 import type { Kysely } from "kysely";
 import type { FollowAnnouncements } from "../announcements/followers.ts";
-import { createAnswers } from "../lib/loading-cache.ts";
+import { createLoadingCache } from "../lib/loading-cache.ts";
 import type { MaybePromise } from "../lib/maybe-promise.ts";
 import type { Secrets } from "../lib/secrets.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
@@ -22,16 +21,16 @@ import {
 } from "./certificate-pair.ts";
 
 export interface HostCertificates {
-  /** Gives a host its certificate, in place of the one it has. @throws unfitCertificate */
+  /** Sets or replaces a host's certificate. @throws unfitCertificate */
   put(
     hostname: string,
     pair: CertificatePair,
     transaction?: Kysely<ControlTables>,
   ): Promise<CertificateFacts>;
   remove(hostname: string): Promise<boolean>;
-  /** What a connection to the host is to be encrypted with; undefined where the host has none. */
+  /** The TLS context for the host; undefined if it has no certificate. */
   contextFor(hostname: string): MaybePromise<SecureContext | undefined>;
-  /** Certificates that end within three weeks, or have ended. */
+  /** Certificates that expire within three weeks, or have expired. */
   endingSoon(): Promise<readonly { hostname: string; notAfter: Date }[]>;
 }
 
@@ -41,13 +40,13 @@ export interface HostCertificatesOptions {
   readonly follow: FollowAnnouncements;
 }
 
-/** A key is sealed for its host, so that it can't be put in another host's place. */
+/** Binds a key to its host, so that it is useless for another. */
 const purposeOf = (hostname: string) => `host-certificate:${hostname}`;
 
 export function createHostCertificates(options: HostCertificatesOptions): HostCertificates {
   const { control, secrets, follow } = options;
   // A context takes some 50 kB.
-  const contexts = createAnswers<SecureContext>({
+  const contexts = createLoadingCache<SecureContext>({
     max: 2_000,
     ttlMs: 60_000,
     follow: ({ forget, clear }) => follow({ host_certificate: forget, anything: clear }),
@@ -66,12 +65,12 @@ export function createHostCertificates(options: HostCertificatesOptions): HostCe
 
   return {
     async put(hostname, pair, transaction = control) {
-      const facts = inspectPair(pair, hostname);
+      const details = inspectPair(pair, hostname);
       const values = {
         certificate: pair.cert,
         sealed_key: secrets.seal(purposeOf(hostname), pair.key),
-        fingerprint: facts.fingerprint,
-        not_after: facts.notAfter,
+        fingerprint: details.fingerprint,
+        not_after: details.notAfter,
       };
       await transaction
         .insertInto("control.host_certificates")
@@ -79,7 +78,7 @@ export function createHostCertificates(options: HostCertificatesOptions): HostCe
         .onConflict((conflict) => conflict.column("hostname").doUpdateSet(values))
         .execute();
       contexts.forget(hostname);
-      return facts;
+      return details;
     },
     async remove(hostname) {
       const { numDeletedRows } = await control

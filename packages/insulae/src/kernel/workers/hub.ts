@@ -47,24 +47,24 @@ export function createWorkersHub({
   const buckets = createLocalBuckets();
   let onWatched: (watched: boolean) => void = () => {};
 
-  const passOn = (lines: readonly OwnedLine[], from: Member | undefined): void => {
+  const forwardLines = (lines: readonly OwnedLine[], from: Member | undefined): void => {
     for (const member of members.values()) {
-      if (member !== from && member.watching) member.peer.tell("lines", lines);
+      if (member !== from && member.watching) member.peer.notify("lines", lines);
     }
   };
-  const tellWatched = (): void => {
+  const notifyWatched = (): void => {
     const watching = [...members.values()].filter((member) => member.watching);
     for (const member of members.values()) {
       const watched = watching.some((other) => other !== member);
       if (!member.followsLogs || watched === member.watched) continue;
-      member.peer.tell("watched", watched);
+      member.peer.notify("watched", watched);
       member.watched = watched;
     }
     onWatched(watching.length > 0);
   };
-  const passOnSocket = (change: SocketChange, from: Member): void => {
+  const forwardSocket = (change: SocketChange, from: Member): void => {
     for (const member of members.values()) {
-      if (member !== from && member.followsSockets) member.peer.tell("socket", change);
+      if (member !== from && member.followsSockets) member.peer.notify("socket", change);
     }
   };
   const onSocket = (member: Member, { owner, by }: SocketChange): void => {
@@ -72,14 +72,14 @@ export function createWorkersHub({
     const count = (member.sockets.get(key) ?? 0) + by;
     if (count === 0) member.sockets.delete(key);
     else member.sockets.set(key, count);
-    passOnSocket({ owner, by }, member);
+    forwardSocket({ owner, by }, member);
   };
   const followSockets = (member: Member): void => {
     member.followsSockets = true;
     for (const other of members.values()) {
       if (other === member) continue;
       for (const [owner, by] of other.sockets) {
-        member.peer.tell("socket", { owner: JSON.parse(owner), by });
+        member.peer.notify("socket", { owner: JSON.parse(owner), by });
       }
     }
   };
@@ -107,29 +107,29 @@ export function createWorkersHub({
       };
       members.set(id, member);
       peer.on<readonly (readonly Charge[])[]>("take", (batch) => batch.map(buckets.take));
-      peer.on<readonly OwnedLine[]>("lines", (lines) => passOn(lines, member));
+      peer.on<readonly OwnedLine[]>("lines", (lines) => forwardLines(lines, member));
       peer.on<boolean>("watching", (watching) => {
         member.watching = watching;
-        tellWatched();
+        notifyWatched();
       });
       peer.on("followLogs", () => {
         member.followsLogs = true;
-        tellWatched();
+        notifyWatched();
       });
       peer.on<SocketChange>("socket", (change) => onSocket(member, change));
       peer.on("followSockets", () => followSockets(member));
       peer.on("metrics", allMetrics);
       return () => {
         members.delete(id);
-        tellWatched();
+        notifyWatched();
         for (const [owner, count] of member.sockets) {
-          passOnSocket({ owner: JSON.parse(owner), by: -count }, member);
+          forwardSocket({ owner: JSON.parse(owner), by: -count }, member);
         }
       };
     },
     logs: {
       watching() {},
-      send: createLineBatches("the primary", (lines) => passOn(lines, undefined)).add,
+      send: createLineBatches("the primary", (lines) => forwardLines(lines, undefined)).add,
       follow(watchedChanged) {
         onWatched = watchedChanged;
       },

@@ -6,7 +6,7 @@ import { feature } from "../../feature/feature.ts";
 import { mediaText } from "../../feature/fields.ts";
 import type { AccountId } from "../../lib/ids.ts";
 import { bytesBody } from "../body/stream-body.ts";
-import { resolvedFor, testServer, testTenant } from "../server/test-server.ts";
+import { callerFor, testServer, testTenant } from "../server/test-server.ts";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -65,7 +65,7 @@ function work() {
   const { app } = testServer([routes], {
     identify: ({ headers }) => {
       const [account, tenant = account] = String(headers["x-tenant"]).split("/");
-      return resolvedFor({
+      return callerFor({
         ...testTenant(String(tenant)),
         ownerAccountId: account === tenant ? undefined : (account as AccountId),
       });

@@ -1,17 +1,18 @@
 /**
- * Routes whose requests are expensive, or last: a bounded number of them runs at a time, for a tenant and
- * for the process. Beyond a tenant's limit they are refused before their body is read; beyond the process's they
- * wait for a place, in turns (`at-a-time.ts`), and for twenty seconds at most.
+ * Routes whose requests are expensive or long-running (`atATime`): the number that run at a time is
+ * bounded per tenant and per process. Above a tenant's limit a request is refused before its body
+ * is read. Above the process's limit it waits for a place for at most 20 s, round robin over
+ * tenants (`at-a-time.ts`).
  *
- * A place is taken until the answer has been sent, so nothing that holds one may stand still: a body has
- * two minutes to come in, and a client that takes nothing of an answer is cut off (`take-in-time.ts`). And a
- * client has to be the quicker the longer somebody waits, or the slowest loses the place that it has had for
- * five seconds:
+ * A request keeps its place until its response has been sent, so it must make progress: a body has
+ * two minutes to arrive, and a client that stops reading is disconnected (`take-in-time.ts`). While
+ * others wait, the required transfer rate rises; the slowest client below it loses its place once
+ * it has held it for 5 s:
  *
- *   somebody waits for   0 s   1 s   2 s   3 s    4 s    5 s or more
- *   needed, in KiB/s       8    16    32    64    128    256            times the places that the account has
+ *   longest wait         0 s   1 s   2 s   3 s    4 s    5 s or more
+ *   required, in KiB/s     8    16    32    64    128    256            × places the account holds
  *
- * At a tenant's own limit, its client loses the place that moves less than 8 KiB/s.
+ * At a tenant's own limit, only a client slower than 8 KiB/s loses its place.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { BoundedWork, Route } from "../../feature/route.ts";
@@ -29,10 +30,10 @@ const limits = {
 type Sizes = Required<Omit<AtATimeOptions, "what">>;
 
 const bodyWithinMs = 120_000;
-/** Less than the time in which a request has to have come in. */
+/** Less than the request timeout (30 s). */
 const waitAtMostMs = 20_000;
 
-/** Bytes a second: what each client needs, and what is enough however long somebody waits. */
+/** Bytes per second: the minimum for every client, and the maximum that is ever required. */
 const least = 8_192;
 const enough = 262_144;
 
@@ -44,17 +45,16 @@ interface Call {
   readonly reply: FastifyReply;
 }
 
-/** A request that has a place. */
 interface Placed {
   readonly holder: Holder;
-  /** Bytes a second, of late, while the server waited for the client. */
+  /** Recent bytes per second, measured only while the server waited for the client. */
   readonly pace: () => number;
   readonly giveUp: () => void;
 }
 
 /**
- * @param workers of the node, each of which has a share.
- * @returns for a route that says `atATime`, what its requests begin with.
+ * @param workers the node's workers, each of which gets a share
+ * @returns the first step of the route's requests; undefined without `atATime`
  */
 export function boundRoutes(workers: number): (route: Route) => Enter | undefined {
   const kinds = new Map(
@@ -77,7 +77,7 @@ function createPlaces(what: string, sizes: Sizes): Enter {
   const waiters = new Set<{ seconds: number }>();
   let ticking: NodeJS.Timeout | undefined;
 
-  /** The slowest client's place is free afterwards, if it moves less than is needed. */
+  /** Frees the slowest client's place if it is below the required rate. */
   const giveUpSlowest = (
     among: Iterable<Placed>,
     needed: number,
@@ -155,8 +155,8 @@ function createPlaces(what: string, sizes: Sizes): Enter {
 }
 
 /**
- * Measures once a second. A second in which the client is not waited for says nothing of it, and the first
- * five of a place say too little.
+ * Samples once a second. Skips seconds in which the server did not wait for the client, and needs
+ * five samples to judge.
  */
 function createMeter({ request: { raw }, reply }: Call) {
   const moved = () => (raw.socket.bytesRead ?? 0) + (raw.socket.bytesWritten ?? 0);
@@ -177,13 +177,16 @@ function createMeter({ request: { raw }, reply }: Call) {
   };
 }
 
-/** An answer that has begun can only be cut off. */
+/**
+ * Answers with an error if the response has not begun; otherwise only closing the connection is
+ * left.
+ */
 function endCall({ request: { raw }, reply }: Call): void {
   if (reply.raw.headersSent || raw.complete) {
     reply.raw.destroy();
     return;
   }
-  // Node does not abort a body whose answer has been sent: its reader would wait for ever.
+  // Node does not abort the body of an answered request: its reader would wait forever.
   reply.raw.once("close", () => raw.destroy());
   reply.send(
     requestTimeout({

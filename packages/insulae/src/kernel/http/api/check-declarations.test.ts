@@ -27,11 +27,11 @@ describe("a feature", () => {
   it.each<[string, Feature]>([
     ["it has no permission", withRoute({ ...good, permission: undefined })],
     [
-      "permission notes:raed is declared by no feature; did you mean notes:read?",
+      "permission notes:raed is not declared by any feature; did you mean notes:read?",
       withRoute({ ...good, permission: "notes:raed" }),
     ],
     [
-      "permission everybody is declared by no feature",
+      "permission everybody is not declared by any feature",
       withRoute({ ...good, permission: "everybody" }),
     ],
     [
@@ -67,20 +67,20 @@ describe("a feature", () => {
       withRoute({ ...good, query: { type: "object", properties: { a: undefined } } }),
     ],
     ['limit "credential" is not known', withRoute({ ...good, limit: "credential" })],
-    ["bodyLimit is 0; give a number of bytes", withRoute({ ...good, bodyLimit: 0 })],
+    ["bodyLimit is 0; it must be a number of bytes", withRoute({ ...good, bodyLimit: 0 })],
     [
-      "its path is below /api/v1 anyway: leave that out, or use r.absolute",
+      "its path must not repeat /api/v1, which is added; or use r.absolute",
       withRoute(good, "/api/v1/notes"),
     ],
     ["it has no summary", withRoute({ ...good, summary: " " })],
     ["it has no response", withRoute({ ...good, response: undefined })],
     [
-      "its response has no status 2xx or 3xx",
+      "its response declares no status 2xx or 3xx",
       withRoute({ ...good, response: { 404: Type.Null() } }),
     ],
     ["a GET has no body", withRoute({ ...good, body: Id })],
     ["parameter :id has no schema in params", withRoute(good, "/notes/:id")],
-    ["params describe :id, which its path has not", withRoute({ ...good, params: Id })],
+    ["params has :id, but the path does not", withRoute({ ...good, params: Id })],
     ["its path is not of the form /things/:id", withRoute(good, "notes")],
     ["its path is not of the form /things/:id", withRoute(good, "/notes/*")],
     ["query is not an object schema", withRoute({ ...good, query: Type.String() })],
@@ -102,7 +102,7 @@ describe("a feature", () => {
     ],
     ["etag needs an :id in the path", withRoute({ ...good, etag: "notes" })],
     [
-      "the table notes is declared by no feature",
+      "the table notes is not declared by any feature",
       withRoute({ ...good, params: Id, etag: "notes" }, "/n/:id"),
     ],
     [
@@ -193,7 +193,7 @@ describe("a feature", () => {
     expect(() => checkDeclarations([same])).not.toThrow();
     const other = { ...first, routes: [...first.routes, route(named({ b: Type.String() }))] };
     expect(() => checkDeclarations([other])).toThrow(
-      '$id "Note" names 2 schemas that differ (notes: GET /api/v1/notes; notes: GET /api/v1/others): give each a name of its own',
+      '$id "Note" names 2 different schemas (notes: GET /api/v1/notes; notes: GET /api/v1/others): give each its own name',
     );
   });
 

@@ -1,7 +1,6 @@
 /**
- * The check of all features together before the server starts: names and addresses that two of them
- * have. What is wrong with one route or event is found in `declarations.ts`. Nothing starts with a
- * guess, and all that is wrong is reported at once.
+ * Checks all features together before the server starts: duplicate names and addresses.
+ * `declarations.ts` checks single routes and events. All problems are reported at once.
  */
 import { isErrorFactory } from "../../feature/check-feature.ts";
 import type { Feature, Route } from "../../feature/feature.ts";
@@ -12,11 +11,10 @@ import { type JsonSchema, namedSchemas } from "../../validation/schemas.ts";
 import { eventProblems, responsesOf, routePath, routeProblems } from "./declarations.ts";
 import { sharedErrors, sharedErrorsOfChanges } from "./shared-errors.ts";
 
-/** @throws DeclarationError that lists every problem of every feature. */
+/** @throws DeclarationError that lists every problem of every feature */
 export const checkDeclarations = (features: readonly Feature[]): void =>
   refuse(declarationProblems(features));
 
-/** What is wrong with the features. */
 export const declarationProblems = (features: readonly Feature[]): string[] => [
   ...featureNameProblems(features),
   ...doubled("permission", features, ({ permissions }) =>
@@ -45,10 +43,9 @@ export const declarationProblems = (features: readonly Feature[]): string[] => [
 
 const nameOf = (route: Route): string => `${route.method} ${routePath(route)}`;
 
-/** What the router tells routes apart by; the names of parameters do not count. */
+/** The path as the router distinguishes it: without the names of parameters. */
 const address = (route: Route): string => nameOf(route).replaceAll(/:[^/]+/g, ":");
 
-/** Names that are declared twice, and by whom. */
 function doubled(
   what: string,
   features: readonly Feature[],
@@ -96,7 +93,7 @@ function constraintProblems(features: readonly Feature[]): string[] {
   return problems;
 }
 
-/** Clients tell errors apart by their codes alone. */
+/** Codes must be unique: they are all that clients tell errors apart by. */
 function codeProblems(features: readonly Feature[]): string[] {
   const owners = new Map<ErrorFactory, string>(
     [...sharedErrors, ...sharedErrorsOfChanges].map((error) => [error, "Insulae itself"]),
@@ -120,7 +117,7 @@ function codeProblems(features: readonly Feature[]): string[] {
     });
 }
 
-/** Clients' types go by the schemas' names: one name, one schema. */
+/** A schema's `$id` must be unique: client types are named after it. */
 function schemaNameProblems(features: readonly Feature[]): string[] {
   const named = features.flatMap(({ name, routes, events }) => [
     ...routes.flatMap((route) =>
@@ -140,14 +137,14 @@ function schemaNameProblems(features: readonly Feature[]): string[] {
     .filter(([, texts]) => texts.size > 1)
     .map(
       ([id, texts]) =>
-        `$id ${JSON.stringify(id)} names ${texts.size} schemas that differ (${[...texts.values()].join("; ")}): give each a name of its own`,
+        `$id ${JSON.stringify(id)} names ${texts.size} different schemas (${[...texts.values()].join("; ")}): give each its own name`,
     );
 }
 
 function schemasOf({ options }: Route): JsonSchema[] {
   const { params, query, body, response } = options;
   const responses = typeof response === "object" && response ? responsesOf(response).values() : [];
-  // TypeBox's schemas are JSON Schema.
+  // TypeBox schemas are JSON Schema.
   return [params, query, body, ...responses].filter(
     (schema) => typeof schema === "object" && schema !== null,
   ) as JsonSchema[];

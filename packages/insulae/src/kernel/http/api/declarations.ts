@@ -1,4 +1,4 @@
-/** What a route or an event declares, and what is wrong with one. */
+/** Checks what a single route or event declares. */
 import { isErrorFactory } from "../../feature/check-feature.ts";
 import type { EventDefinition } from "../../feature/events.ts";
 import type { Feature, ResponseSchemas, Route, RouteOptions } from "../../feature/feature.ts";
@@ -30,18 +30,17 @@ const optionNames: Readonly<Record<keyof RouteOptions, true>> = {
   errorShape: true,
 };
 
-/** Where the canonical API lives; `absolute` routes stand beside it. */
+/** The prefix of the canonical API. `absolute` routes are outside of it. */
 const apiPrefix = "/api/v1";
 
-/** The route's whole path, with parameters as `:id`. */
+/** The route's full path, with parameters as `:id`. */
 export const routePath = (route: Route): string =>
   route.absolute ? route.path : `${apiPrefix}${route.path}`;
 
-/** The names of the parameters in a path. */
 export const pathParameters = (path: string): string[] =>
   [...path.matchAll(/:([^/]+)/g)].map((match) => match[1] ?? "");
 
-/** The schemas of the answers by status; a bare schema is that of 200. */
+/** The response schemas by status. A schema without a status is that of 200. */
 export function responsesOf(response: ResponseSchemas): ReadonlyMap<number, object | null> {
   const keys = Object.keys(response);
   const byStatus = keys.length > 0 && keys.every((key) => /^\d{3}$/.test(key));
@@ -59,11 +58,11 @@ export const eventProblems = (
   ...(features.some(({ permissions }) => permissions.has(permission))
     ? []
     : [`its ${undeclared(permission, features)}`]),
-  // It goes to whoever the tenant names, and is kept.
+  // Events are stored, and sent to addresses that the tenant chooses.
   ...(hasSecret(schema) ? ["it has a secret in it"] : []),
 ];
 
-// The types say most of this already; applications in JavaScript, and casts, have not read them.
+// The types prevent most of this, but not in JavaScript applications or behind casts.
 export function routeProblems(route: Route, features: readonly Feature[]): string[] {
   const options: Partial<Route["options"]> = route.options;
   return [
@@ -85,7 +84,7 @@ export function routeProblems(route: Route, features: readonly Feature[]): strin
       : []),
     ...(options.query && !isObjectSchema(options.query) ? ["query is not an object schema"] : []),
     ...(["params", "query", "body"] as const)
-      // Whoever names a part of the request means a schema.
+      // A value with one of these keys is meant as a map of schemas.
       .filter((part) => part in options)
       .flatMap((part) => partProblems(part, options[part])),
   ];
@@ -97,7 +96,7 @@ function accessProblems(
 ): string[] {
   const { permission, context = "tenant" } = options;
   if (typeof permission !== "string") return ["it has no permission"];
-  if (!["tenant", "core", "any"].includes(context)) return [`context ${context} is not known`];
+  if (!["tenant", "core", "any"].includes(context)) return [`context ${context} does not exist`];
   switch (permission) {
     case "public":
     case "authenticated":
@@ -114,7 +113,7 @@ function accessProblems(
 
 const undeclared = (permission: string, features: readonly Feature[]): string => {
   const names = features.flatMap(({ permissions }) => [...permissions.keys()]);
-  return `permission ${permission} is declared by no feature${hint(permission, names)}`;
+  return `permission ${permission} is not declared by any feature${hint(permission, names)}`;
 };
 
 const partProblems = (part: string, schema: unknown): string[] =>
@@ -126,10 +125,10 @@ function limitProblems({ limit, bodyLimit }: Partial<Route["options"]>): string[
   return [
     ...(limit === undefined || limit === "credentials" || limit === "signed"
       ? []
-      : [`limit ${JSON.stringify(limit)} is not known; use "credentials" or "signed"`]),
+      : [`limit ${JSON.stringify(limit)} does not exist; use "credentials" or "signed"`]),
     ...(bodyLimit === undefined || (Number.isInteger(bodyLimit) && bodyLimit > 0)
       ? []
-      : [`bodyLimit is ${bodyLimit}; give a number of bytes`]),
+      : [`bodyLimit is ${bodyLimit}; it must be a number of bytes`]),
   ];
 }
 
@@ -160,9 +159,7 @@ function auditProblems({ method, options: { audit } }: Route): string[] {
   if (audit === undefined) {
     return method === "GET"
       ? []
-      : [
-          'it does not say what the audit log calls it: `audit: "thing.changed"`, or `{ none: reason }`',
-        ];
+      : ['it declares no audit entry: add `audit: "thing.changed"`, or `{ none: reason }`'];
   }
   if (typeof audit !== "string") {
     return typeof audit?.none === "string" && audit.none.trim()
@@ -179,14 +176,14 @@ function etagProblems(
   features: readonly Feature[],
 ): string[] {
   if (etag === undefined) return [];
-  if (method !== "GET") return ["etag is declared by the GET, and is that of the changes too"];
+  if (method !== "GET") return ["etag belongs on the GET; changes of the same path use it too"];
   if (etag === true) return [];
   return [
-    ...(context === "tenant" ? [] : ["etag names a tenant's row: it needs the context tenant"]),
+    ...(context === "tenant" ? [] : ["etag needs the context tenant"]),
     ...(pathParameters(path).includes("id") ? [] : ["etag needs an :id in the path"]),
     ...(typeof etag === "string" && !features.some(({ tables }) => tables.includes(etag))
       ? [
-          `etag: the table ${etag} is declared by no feature${hint(
+          `etag: the table ${etag} is not declared by any feature${hint(
             etag,
             features.flatMap(({ tables }) => tables),
           )}`,
@@ -202,7 +199,7 @@ function pathProblems(route: Route): string[] {
     problems.push("its path is not of the form /things/:id");
   }
   if (!route.absolute && `${route.path}/`.startsWith(`${apiPrefix}/`)) {
-    problems.push(`its path is below ${apiPrefix} anyway: leave that out, or use r.absolute`);
+    problems.push(`its path must not repeat ${apiPrefix}, which is added; or use r.absolute`);
   }
   const inPath = pathParameters(route.path);
   const params = route.options.params;
@@ -212,7 +209,7 @@ function pathProblems(route: Route): string[] {
       problems.push(`parameter :${name} has no schema in params${hint(name, described)}`);
   }
   for (const name of described) {
-    if (!inPath.includes(name)) problems.push(`params describe :${name}, which its path has not`);
+    if (!inPath.includes(name)) problems.push(`params has :${name}, but the path does not`);
   }
   return problems;
 }
@@ -224,7 +221,7 @@ function responseProblems(response: ResponseSchemas | undefined): string[] {
   );
   return [
     ...(successes.length === 0 && !(101 in response) && !(410 in response)
-      ? ["its response has no status 2xx or 3xx"]
+      ? ["its response declares no status 2xx or 3xx"]
       : []),
     ...[...responsesOf(response)].flatMap(([status, schema]) =>
       schema === null ? [] : partProblems(`response ${status}`, schema),

@@ -1,4 +1,6 @@
-/** The errors that a route may answer with: its own, those of the headers it takes, the shared ones. */
+/**
+ * The errors of a route: those it declares, those of the headers it accepts, and the shared ones.
+ */
 
 import type { Route } from "../../feature/feature.ts";
 import { serverBusy, tooManyAtOnce } from "../../lib/at-a-time.ts";
@@ -14,7 +16,7 @@ import {
 } from "./idempotency-key.ts";
 import { sharedErrors, sharedErrorsOfChanges } from "./shared-errors.ts";
 
-/** The errors that the route declares, and those that come with the headers it takes. */
+/** The errors that the route declares, and those of the headers it accepts. */
 export function ownErrors(route: Route, sources: EtagSources): readonly ErrorFactory[] {
   const conditional = route.options.etag !== undefined || etagSourceOf(route, sources);
   const errors = route.options.errors ?? [];
@@ -28,7 +30,6 @@ export function ownErrors(route: Route, sources: EtagSources): readonly ErrorFac
   ];
 }
 
-/** The shape of each error that the route may answer with, by its status. */
 export function errorSchemas(
   route: Route,
   sources: EtagSources,

@@ -1,9 +1,11 @@
 /**
- * The API reference: the OpenAPI document, and two ways to read it, Swagger UI and ReDoc. Nothing comes from elsewhere, and nothing is loaded before somebody looks.
+ * The API reference: the OpenAPI document, Swagger UI and ReDoc, all served from here and loaded on
+ * first use.
  *
- * `imports` in package.json says where their files are: here in the packages `swagger-ui-dist` and `redoc`, and
- * in what is published in a folder of its own. These packages would bring telemetry (`@scarf/scarf`), React and
- * 70 MB more into each installation, for four files.
+ * `imports` in package.json says where the UI's files are: in this repository the packages
+ * `swagger-ui-dist` and `redoc`, in the published package a folder of its own. As dependencies,
+ * these packages would add telemetry (`@scarf/scarf`), React and 70 MB to each installation, for
+ * four files.
  */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -13,13 +15,13 @@ import { escapeHtml } from "../../lib/html.ts";
 import { type OpenApiOptions, openApiDocument } from "./openapi.ts";
 
 export interface DocsOptions extends Omit<OpenApiOptions, "title" | "baseUrl"> {
-  /** The application's. Default: Insulae. */
+  /** The application's name. Default: Insulae. */
   readonly name?: string | undefined;
-  /** Those of the features that have a document of their own. */
+  /** Features that have a document of their own. */
   readonly dialects?: ReadonlySet<Feature> | undefined;
   readonly production: boolean;
   readonly baseUrl: () => string;
-  /** What a request for one of the paths goes through first. */
+  /** The hook for requests of one of the paths. */
   readonly onRequest: (path: string) => onRequestHookHandler;
 }
 
@@ -29,8 +31,8 @@ interface Asset {
 }
 
 /**
- * For the two pages of the API reference: scripts of this server only. Both build their styles in
- * the page, and ReDoc searches in a worker that it makes from a blob.
+ * Only scripts of this server. Both UIs insert styles into the page, and ReDoc starts its search
+ * worker from a blob.
  */
 const docsPolicy =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
@@ -44,7 +46,7 @@ const style = "text/css; charset=utf-8";
 const mainPath = "/api-docs/openapi.json";
 const dialectsPath = "/api-docs/dialects.json";
 
-/** @returns the paths that it answers, all of them to GET. */
+/** @returns the paths that it registers, for GET */
 export function registerDocs(
   app: FastifyInstance,
   { onRequest, baseUrl, name = "Insulae", dialects, production, ...options }: DocsOptions,
@@ -99,7 +101,7 @@ export function registerDocs(
   return Object.keys(assets);
 }
 
-/** The document, and one for dialects where there are any: where they are, and what is in them. */
+/** The URLs and contents of the document, and of one for dialects if there are any. */
 function documentsOf(features: readonly Feature[], title: string, dialects?: ReadonlySet<Feature>) {
   const isDialect = (feature: Feature) => dialects?.has(feature) ?? false;
   const main = {
@@ -114,7 +116,7 @@ function documentsOf(features: readonly Feature[], title: string, dialects?: Rea
       features: features.filter(isDialect),
       title: `${title}: dialects`,
       description:
-        "The APIs of other systems, on the same data. Errors look as each of them has them.",
+        "Compatible APIs of other systems, on the same data. Each uses that system's error format.",
     },
   };
   return apart.about.features.length > 0 ? [main, apart] : [main];
@@ -135,7 +137,7 @@ function assetHandler(asset: Asset, baseUrl: () => string) {
     madeFor = baseUrl();
     loading ??= load();
     const { body, etag } = await loading;
-    // The same for everybody; kept, but asked about each time, so that an upgrade shows at once.
+    // Cacheable, but revalidated each time, so that an upgrade shows at once.
     reply.header("cache-control", "public, no-cache").header("etag", etag);
     reply.header("content-security-policy", docsPolicy);
     if (request.headers["if-none-match"] === etag) return reply.code(304).send();
@@ -175,8 +177,8 @@ interface Start {
 }
 
 /**
- * Credentials stay in the browser over reloads in development only: in production, they would lie there for
- * whoever sits down at it next.
+ * Credentials survive a reload in development only. In production, the browser's next user could
+ * use them.
  */
 const swaggerStart = ({ documents, production }: Start): string => `SwaggerUIBundle({
   urls: ${JSON.stringify(documents)},

@@ -1,11 +1,11 @@
-/** Which GET shows what a route changes: its entity tags are what `If-Match` is compared with. */
+/** Finds the GET whose entity tag `If-Match` on a change is compared with. */
 import type { Feature, Route } from "../../feature/feature.ts";
 import type { ErrorFactory } from "../../lib/errors.ts";
 import type { TaggedAnswers } from "../reply/answer.ts";
 import { invalidEntityTag, preconditionFailed } from "../reply/preconditions.ts";
 import { responsesOf, routePath } from "./declarations.ts";
 
-/** What a route that takes the headers may answer because of them. */
+/** The errors of routes that accept `If-Match`. */
 export const conditionErrors: readonly ErrorFactory[] = [invalidEntityTag, preconditionFailed];
 
 /** The GETs that declare `etag`, by path. */
@@ -19,14 +19,16 @@ export const etagSources = (features: readonly Feature[]): EtagSources =>
       .map((route) => [routePath(route), route]),
   );
 
-/** The GET of what a route changes, if it takes `If-Match`. */
+/**
+ * The GET of the resource that the route changes; undefined if the route doesn't accept `If-Match`.
+ */
 export function etagSourceOf(route: Route, sources: EtagSources): Route | undefined {
   const { method } = route;
   const changes = method === "PUT" || method === "PATCH" || method === "DELETE";
   return changes ? sources.get(routePath(route)) : undefined;
 }
 
-/** Those that have the whole of what the GET shows. */
+/** The responses that contain the whole resource as the GET does. */
 export function taggedAnswers(route: Route, sources: EtagSources): TaggedAnswers | undefined {
   const read = route.options.etag !== undefined;
   const source = read ? route : etagSourceOf(route, sources);

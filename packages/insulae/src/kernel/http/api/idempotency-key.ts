@@ -1,4 +1,4 @@
-/** Which routes take `Idempotency-Key`, and the errors that come with it. */
+/** Which routes accept `Idempotency-Key`, and its errors. */
 import type { Route } from "../../feature/feature.ts";
 import { defineError } from "../../lib/errors.ts";
 import { hasSecret } from "../../validation/schemas.ts";
@@ -26,17 +26,15 @@ export const answerTooLarge = defineError(
   "The request was already done, but its response was too large to store. Fetch the result instead of repeating the request.",
 );
 
-/** For changes that would be made twice by a client who believes in its key. */
+/** For changes: a client that relied on the key would make them twice. */
 export const keyNotTaken = defineError(
   "idempotency_key_not_taken",
   400,
   "This route does not support Idempotency-Key. Send the request without the header, and check its outcome before you repeat it.",
 );
 
-/** What a route that takes the header may answer because of it. */
 export const idempotencyErrors = [invalidKey, keyReused, inProgress, answerTooLarge] as const;
 
-/** Whether a route takes the header. */
 export function takesIdempotencyKey(route: Route): boolean {
   const { permission, context = "tenant", response } = route.options;
   const responses = responsesOf(response);
@@ -52,6 +50,6 @@ export function takesIdempotencyKey(route: Route): boolean {
 
 const changing = new Set<string>(["POST", "PUT", "PATCH"]);
 
-/** Whether a route refuses the header, because its client would rely on it in vain. */
+/** Whether a route refuses the header, because the client would rely on it in vain. */
 export const refusesIdempotencyKey = (route: Route): boolean =>
   changing.has(route.method) && !takesIdempotencyKey(route);

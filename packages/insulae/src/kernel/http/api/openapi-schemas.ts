@@ -1,9 +1,11 @@
-/** Schemas as the OpenAPI document has them: draft 2020-12, with names for those that have one. */
+/**
+ * Converts schemas for the OpenAPI document (JSON Schema 2020-12); named ones become components.
+ */
 import { type JsonSchema, mapSubschemas } from "../../validation/schemas.ts";
 
 export type Components = Map<string, JsonSchema>;
 
-/** The schema in OpenAPI's dialect, or a reference to it where it has a name. */
+/** The converted schema, or a reference if it has a name. */
 export function asComponent(schema: JsonSchema, components: Components): JsonSchema {
   const name = nameOf(schema);
   const plain = inDialect(schema, components);
@@ -30,7 +32,7 @@ function inDialect(schema: JsonSchema, components: Components): JsonSchema {
     delete copy.anyOf;
     return { ...copy, type: typeof values[0], enum: values };
   }
-  // TypeBox writes a tuple as draft 7 does; OpenAPI 3.1 is of draft 2020-12.
+  // TypeBox writes tuples as draft 7 does; OpenAPI 3.1 uses draft 2020-12.
   if (Array.isArray(copy.items)) {
     copy.prefixItems = copy.items;
     copy.items = copy.additionalItems ?? true;
@@ -39,7 +41,7 @@ function inDialect(schema: JsonSchema, components: Components): JsonSchema {
   return copy;
 }
 
-/** The texts or numbers of a union that has nothing else: tools show an `enum` as a choice. */
+/** The values of a union of literals; tools show an `enum` as a choice. */
 function literalsOf(union: unknown): readonly (string | number)[] | undefined {
   if (!Array.isArray(union) || union.length === 0) return undefined;
   const values = union.map((schema: JsonSchema) =>
@@ -50,7 +52,7 @@ function literalsOf(union: unknown): readonly (string | number)[] | undefined {
   return (["string", "number"] as const).some((type) =>
     values.every((value) => typeof value === type),
   )
-    ? (values as (string | number)[]) // as was just looked at
+    ? (values as (string | number)[]) // all literals, checked above
     : undefined;
 }
 

@@ -1,9 +1,9 @@
 /**
- * The OpenAPI 3.1 document of the routes: complete enough to generate a client from. It is made from
- * the same declarations that the routes run by, so it cannot say something else.
+ * Builds the OpenAPI 3.1 document from the declarations that the routes run by, so the two can't
+ * differ. It is complete enough to generate a client from.
  *
- * A schema with a `$id` or a `title` that is a name becomes a component of that name, so that
- * generated clients have types with names.
+ * A schema whose `$id` or `title` is an identifier becomes a component, so that generated types
+ * have names.
  */
 
 import type { Feature, Route } from "../../feature/feature.ts";
@@ -18,6 +18,7 @@ import { pathParameters, responsesOf, routePath } from "./declarations.ts";
 import { ownErrors } from "./declared-errors.ts";
 import { type EtagSources, etagSourceOf, etagSources, taggedAnswers } from "./etag-sources.ts";
 import { takesIdempotencyKey } from "./idempotency-key.ts";
+import { hintsOf } from "./openapi-hints.ts";
 import { asComponent, type Components } from "./openapi-schemas.ts";
 import { sharedErrors, sharedErrorsOfChanges } from "./shared-errors.ts";
 
@@ -85,13 +86,13 @@ function operation(
   document: Document,
 ): JsonSchema {
   const { components } = document;
-  const { permission, summary, description, body } = route.options;
+  const { summary, description, body } = route.options;
   return {
     operationId,
     tags: [feature.name],
     summary,
     description: [description, accessText(route)].filter(Boolean).join("\n\n"),
-    "x-permission": permission,
+    ...hintsOf(route),
     ...securityOf(route),
     parameters: parameters(route, document),
     ...(body ? { requestBody: requestBody(body, route, components) } : {}),
@@ -99,7 +100,7 @@ function operation(
   };
 }
 
-/** Where it is not the document's own `security`. */
+/** Only where it differs from the document's own `security`. */
 function securityOf(route: Route): { readonly security?: readonly object[] } {
   if (route.options.permission === "public") return { security: [] };
   return takesMachines(route) ? { security: [{ bearer: [] }, { apiKey: [] }] } : {};
@@ -108,14 +109,14 @@ function securityOf(route: Route): { readonly security?: readonly object[] } {
 function accessText(route: Route): string {
   const { permission, personal, impersonators, orPlatform } = route.options;
   if (permission === "public") return "Anybody may call this.";
-  if (permission === "authenticated") return "Whoever is signed in may call this.";
+  if (permission === "authenticated") return "Any signed-in caller may call this.";
   if (permission === "platform") return "Platform administrators may call this.";
   const alone = personal
-    ? " Nobody may call it in the person's stead, and no machine."
+    ? " Not available to impersonators or machines."
     : impersonators === false
-      ? " Nobody may call it in the person's stead."
+      ? " Not available to impersonators."
       : "";
-  const others = orPlatform ? " Platform administrators may call it as well." : "";
+  const others = orPlatform ? " Platform administrators may call it too." : "";
   return `Needs the permission \`${permission}\`.${others}${alone}`;
 }
 
@@ -144,7 +145,7 @@ function parameters(route: Route, { components, sources }: Document): unknown[] 
   ];
 }
 
-/** `*`, or a list of tags in quotes. */
+/** `*`, or a list of quoted tags. */
 const entityTags = {
   type: "string",
   pattern: '^(\\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$',
@@ -155,7 +156,8 @@ const ifMatchParameter = {
   name: "If-Match",
   in: "header",
   required: false,
-  description: "The `ETag` that was read: if it was changed since, nothing is done (412).",
+  description:
+    "The `ETag` you read. If the resource has changed since, the request fails with 412.",
   schema: entityTags,
 };
 
@@ -163,17 +165,17 @@ const ifNoneMatchParameter = {
   name: "If-None-Match",
   in: "header",
   required: false,
-  description: "The `ETag` that the client has: if that is what there is, the answer is 304.",
+  description: "The `ETag` you have. If it is current, the response is 304.",
   schema: entityTags,
 };
 
 const etagHeader = {
-  description: "Names what is shown; another one after each change.",
+  description: "Identifies this version of the resource. Changes with every change.",
   schema: { type: "string" },
 };
 
 const locationHeader = {
-  description: "Where to go on.",
+  description: "The address to go to.",
   required: true,
   schema: { type: "string", format: "uri" },
 };
@@ -183,13 +185,13 @@ const idempotencyKeyParameter = {
   in: "header",
   required: false,
   description:
-    "A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day.",
+    "A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day.",
   schema: { type: "string", pattern: '^("[!#-~]{1,255}"|[!#-~]{1,255})$' },
 };
 
 function requestBody(body: object, route: Route, components: Components): JsonSchema {
   const stream = streamKindOf(route);
-  // Closed as it is validated: a client learns that other fields are refused.
+  // Closed, as in validation, so that clients see that other fields are refused.
   const content = { schema: asComponent(closedBody(body), components) };
   return {
     required: !isBodyOptional(body),
@@ -200,7 +202,7 @@ function requestBody(body: object, route: Route, components: Components): JsonSc
   };
 }
 
-/** Keeps the names that closing takes away. */
+/** Keeps the names, which closing removes. */
 function closedBody(body: object): JsonSchema {
   const id: unknown = Reflect.get(body, "$id");
   return { ...closedSchema(body, "body"), ...(typeof id === "string" ? { $id: id } : {}) };
@@ -224,13 +226,12 @@ function responses(route: Route, { components, sources }: Document): JsonSchema 
   return {
     ...problemResponses(route, sources, errorContent(route, components)),
     ...(tagged?.read
-      ? { 304: { description: "The client has it", headers: { ETag: etagHeader } } }
+      ? { 304: { description: "Not modified", headers: { ETag: etagHeader } } }
       : {}),
     ...Object.fromEntries(declared),
     default: route.options.errorShape
       ? {
-          description:
-            "Something else is wrong; a problem where it is wrong before the route is known",
+          description: "Any other error; a problem document if it occurs before the route is known",
           content: { ...errorContent(route, components), ...problemContent },
         }
       : { $ref: "#/components/responses/Problem" },
@@ -239,16 +240,16 @@ function responses(route: Route, { components, sources }: Document): JsonSchema 
 
 function errorContent(route: Route, components: Components): JsonSchema {
   const shape = route.options.errorShape?.schema;
-  // TypeBox's schemas are JSON Schema.
+  // TypeBox schemas are JSON Schema.
   return shape
     ? { "application/json": { schema: asComponent(shape as JsonSchema, components) } }
     : problemContent;
 }
 
 function outcome(status: number): string {
-  if (status === 101) return "The connection is a WebSocket from now on";
+  if (status === 101) return "Switches to the WebSocket protocol";
   if (status < 300) return "Done";
-  return isRedirect(status) ? "Go on elsewhere" : "Not done";
+  return isRedirect(status) ? "Redirect" : "Not done";
 }
 
 const isRedirect = (status: number): boolean => status >= 300 && status < 400;
@@ -260,11 +261,11 @@ function problemResponses(route: Route, sources: EtagSources, content: JsonSchem
     byStatus.set(status, [...(byStatus.get(status) ?? []), text]);
   if (params || query || body) add(400, explain(validationFailed));
   if (permission !== "public") {
-    if (!route.options.socket) add(401, "No credentials, or credentials that are not valid");
-    add(403, "The credentials do not permit this");
+    if (!route.options.socket) add(401, "Missing or invalid credentials");
+    add(403, "The caller lacks the permission");
   }
   add(rateLimitExceeded.status, explain(rateLimitExceeded));
-  // A day's requests have a quota, too.
+  // Tenants' requests also have a daily quota.
   const quota = permission !== "public" && route.options.context !== "core" ? [quotaExceeded] : [];
   for (const error of new Set([...ownErrors(route, sources), ...quota])) {
     add(error.status, explain(error));
@@ -279,7 +280,7 @@ function problemResponses(route: Route, sources: EtagSources, content: JsonSchem
 
 const explain = (error: ErrorFactory): string => `\`${error.code}\`: ${error.title}`;
 
-/** Text of several types is a union of texts that each have one. */
+/** A text response of several types is a union, one member per type. */
 function contentOf(schema: JsonSchema, components: Components): JsonSchema {
   const { anyOf = [] } = schema;
   const kinds = (anyOf as JsonSchema[]).filter((kind) => kind.contentMediaType !== undefined);
@@ -291,7 +292,7 @@ function contentOf(schema: JsonSchema, components: Components): JsonSchema {
   );
 }
 
-/** Text that is not JSON says so by its schema's `contentMediaType`. */
+/** A schema of text other than JSON declares `contentMediaType`. */
 function mediaTypeOf(schema: object): string {
   const type: unknown = Reflect.get(schema, "contentMediaType");
   return typeof type === "string" ? type : "application/json";
@@ -324,7 +325,7 @@ function unique(name: string, taken: Set<string>): string {
 }
 
 const anyError = [
-  "An error. Beside those that it names, a route may answer with the errors of what routes share:",
+  "An error. Besides those listed on a route, any route can return the shared errors:",
   ...[...sharedErrors, ...sharedErrorsOfChanges]
     .toSorted((a, b) => a.status - b.status)
     .map((error) => `${error.status} ${explain(error)}`),
@@ -342,8 +343,8 @@ export const problemSchema: JsonSchema = {
     title: { type: "string" },
     status: { type: "integer" },
     detail: { type: "string" },
-    code: { type: "string", description: "Stable; what a program should look at" },
-    request_id: { type: "string", description: "Names the request in the server's log" },
+    code: { type: "string", description: "Stable. Programs should branch on this." },
+    request_id: { type: "string", description: "Identifies the request in the server's log" },
     errors: {
       type: "array",
       items: {

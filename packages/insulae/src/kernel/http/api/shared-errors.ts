@@ -1,6 +1,6 @@
 /**
- * The errors of the steps that routes share: reading a request, finding out whose it is, limits, the
- * database. A route answers with these without declaring them.
+ * The errors of steps that all routes share: reading and identifying a request, limits, the
+ * database. Routes don't declare them.
  */
 
 import {
@@ -80,7 +80,7 @@ export const sharedErrors: readonly ErrorFactory[] = [
   statementTimeout,
 ];
 
-/** Those of routes that change something, or take a body. */
+/** Those of routes that change something or accept a body. */
 export const sharedErrorsOfChanges: readonly ErrorFactory[] = [
   malformedJson,
   bodyTooLarge,

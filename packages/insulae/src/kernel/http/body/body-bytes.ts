@@ -1,9 +1,9 @@
 /**
- * Reads bodies that have to be in memory as a whole. What has come of those that are under way is counted, for
- * the process and for whoever pays for the request. Beyond a payer's limit they are refused, before they are
- * read where they say how long they are. When the process's is reached, whoever holds most loses their oldest
- * body to whoever holds less (`fair-shares.ts`): bodies that stop in the middle keep nobody else's out. Only
- * what has come counts, so that nobody takes room by announcing.
+ * Reads bodies that must be in memory as a whole. Received bytes are counted for the process and
+ * for whoever pays for the request. A body above the payer's limit is refused, before it is read if
+ * it declares its length. When the process's limit is reached, the payer with the most bytes loses
+ * its oldest body to one with fewer (`fair-shares.ts`), so stalled bodies can't keep others out.
+ * Only received bytes count; announcing a length reserves nothing.
  */
 import type { IncomingMessage } from "node:http";
 import type { FastifyRequest } from "fastify";
@@ -14,23 +14,23 @@ import { badRequest, bodyTooLarge } from "../../lib/http-errors.ts";
 import { findState } from "../state/request-state.ts";
 
 export interface BodyBytesLimits {
-  /** How many bytes of bodies may be under way in this process. */
+  /** Bytes of incomplete bodies in this process. */
   readonly process: number;
-  /** How many of these for one tenant, or for one client where nobody is signed in to a tenant. */
+  /** Of these, bytes per tenant, or per client if nobody is signed in to a tenant. */
   readonly payer: number;
 }
 
 type Done = (error: Error | null, bytes?: Buffer) => void;
 type ReadBytes = (request: FastifyRequest, stream: IncomingMessage, done: Done) => void;
 
-/** What a chunk takes beside its bytes: a client may send each byte in one of its own. */
+/** Memory per chunk besides its bytes: a client can send each byte in a chunk of its own. */
 const chunkOverhead = 256;
 
 export function createBodyReader(limits: BodyBytesLimits): ReadBytes {
   const shares = createFairShares(limits.process, "oldest");
   const headers = { "retry-after": "1" };
   const detail = (bytes: number, whose: string) =>
-    `Bodies being received can take ${bytes} bytes for ${whose}. Retry when others are done.`;
+    `Bodies being received can take ${bytes} bytes for ${whose}. Retry when they are complete.`;
   const noRoom = () => serverBusy({ headers, detail: detail(limits.process, "this process") });
 
   const beyondOwn = (payer: Holder, more: number): AppError | undefined =>
@@ -70,12 +70,12 @@ export function createBodyReader(limits: BodyBytesLimits): ReadBytes {
       else if (length !== undefined && size !== length) done(badRequest());
       else done(null, Buffer.concat(chunks, size));
     };
-    const cut = () => end(stream.errored ?? new Error("the client went away"));
+    const cut = () => end(stream.errored ?? new Error("the client closed the connection"));
     stream.on("data", take).on("end", end).on("error", end).on("close", cut).resume();
   };
 }
 
-/** Strangers don't take a tenant's share. */
+/** Unauthenticated clients don't use up the tenant's share. */
 function payerOf(request: FastifyRequest): Holder {
   const state = findState(request);
   const tenant = state?.caller?.user && state.caller.tenant;

@@ -1,7 +1,7 @@
 /**
- * Bodies as HTML forms and OAuth 2 clients send them (`application/x-www-form-urlencoded`), for the few
- * routes that say so, beside JSON: what arrives is an object of texts, and goes through the route's
- * schema like any other. All other routes answer such a body with 415.
+ * `application/x-www-form-urlencoded` bodies, which HTML forms and OAuth 2 clients send, for the
+ * routes that accept them besides JSON. A form becomes an object of strings and goes through the
+ * route's schema. All other routes answer 415.
  *
  *     body: Type.Object({ username: …, password: … }, alsoAsForm)
  *     body: Type.Object({ refresh_token: … }, mayBeAbsent)
@@ -18,9 +18,9 @@ export const malformedFields = defineError(
   "The body is not a valid form. Send each field once, in UTF-8.",
 );
 
-/** Options of a body's schema: the body may come as a form as well. */
+/** Option of a body's schema: accept the body as a form too. */
 export const alsoAsForm = { "x-form": true } as const;
-/** Options of a body's schema: there may be none. */
+/** Option of a body's schema: the body may be absent. */
 export const mayBeAbsent = { "x-may-be-absent": true } as const;
 
 export const formMediaType = "application/x-www-form-urlencoded";
@@ -37,11 +37,11 @@ declare module "fastify" {
   }
 }
 
-/** What a log-in has, with room to spare. */
+/** Ample for a log-in. */
 const maxBytes = 16 * 1024;
 const maxFields = 50;
 
-/** Makes the server take forms at the routes whose body says so. */
+/** Accepts forms at the routes whose body schema says so. */
 export function acceptForms(app: FastifyInstance): void {
   app.addContentTypeParser<Buffer>(
     formMediaType,
@@ -68,7 +68,7 @@ export function parseForm(bytes: Buffer): Readonly<Record<string, string>> {
     if (fields.has(name)) throw malformedFields({ detail: "A field was sent twice." });
     if (fields.size === maxFields)
       throw malformedFields({ detail: "The form has too many fields." });
-    // U+FFFD stands for what was percent-encoded and is not UTF-8.
+    // U+FFFD replaces percent-encoded bytes that are not UTF-8.
     if (/[\0\uFFFD]/.test(name + value)) {
       throw malformedFields({ detail: "The form contains a character that cannot be stored." });
     }

@@ -1,14 +1,14 @@
 /**
- * JSON as `JSON.parse` takes it, less what is never meant well: keys that reach for prototypes,
- * doubled keys (two readers may take different ones), endless depth, characters that PostgreSQL cannot
- * store, and numbers that JavaScript would change.
+ * Parses JSON strictly. Beyond `JSON.parse`, it refuses keys that reach for prototypes, duplicate
+ * keys (two readers may pick different ones), deep nesting, characters that PostgreSQL can't store,
+ * and numbers that JavaScript would change.
  *
- * One pass over the text finds the depth, the numbers and how many structural colons there are, skipping
- * strings by `indexOf`; one over the parsed value counts its keys. Each member has one colon, so fewer keys
- * than colons means that a key was doubled, and no set of names has to be kept.
+ * One pass over the text measures the depth, checks numbers and counts structural colons, skipping
+ * strings with `indexOf`. One pass over the parsed value counts its keys. Each member has one
+ * colon, so fewer keys than colons means a duplicate key, without a set of names.
  *
- * What a value costs here and later (in a schema's checks, in memory) goes by how many parts it has, far more
- * than by its bytes, so their number has a limit of its own, which the first pass sees to.
+ * The cost of a value, here and in later checks, depends on its number of parts rather than its
+ * bytes, so the first pass bounds that too.
  */
 import { isUtf8 } from "node:buffer";
 import type { FastifyInstance } from "fastify";
@@ -18,12 +18,12 @@ import { shareOf } from "../../lib/worker-share.ts";
 import { endOfNumber, isExact, pointerTo } from "../../validation/json-numbers.ts";
 import { createBodyReader } from "./body-bytes.ts";
 
-/** Bytes of bodies that have not come in as a whole; a quarter for each tenant or client. */
+/** Bytes of incomplete bodies; at most a quarter of them per tenant or client. */
 const maxUnderWay = 128 * 1024 * 1024;
 const maxDepth = 32;
-/** Of commas, colons and opening brackets together. */
+/** Commas, colons and opening brackets together. */
 const maxParts = 50_000;
-/** Further in, an error does not say where: that is found out by reading all that comes before. */
+/** Errors beyond this offset have no pointer: finding it takes reading everything before. */
 const maxPointed = 65_536;
 
 const quote = 0x22;
@@ -49,10 +49,10 @@ const errorsAt = (text: string, position: number, root: string): readonly FieldE
         },
       ];
 
-/** Makes the server take JSON, and no other type: those it has of its own go. */
+/** Accepts JSON only; removes Fastify's own parsers. */
 export function acceptOnlyJson(app: FastifyInstance, workers: number): void {
   app.removeAllContentTypeParsers();
-  // One payer's share has room for the largest body that the configuration allows.
+  // One payer's share holds at least the largest body that the configuration allows.
   const underWay = Math.max(shareOf(maxUnderWay, workers), 4 * (app.initialConfig.bodyLimit ?? 0));
   const read = createBodyReader({ process: underWay, payer: underWay / 4 });
   app.addContentTypeParser("application/json", (request, stream, done) => {
@@ -78,9 +78,9 @@ export function acceptOnlyJson(app: FastifyInstance, workers: number): void {
 }
 
 /**
- * Parses a body. An empty one is `undefined`.
+ * Parses a body; an empty one is `undefined`.
  *
- * @param root the pointer to it in errors.
+ * @param root its pointer in errors
  * @throws malformedJson, inexactNumber, bodyTooLarge
  */
 export function parseJsonBody(bytes: Buffer, root = "/body"): unknown {
@@ -92,21 +92,21 @@ export function parseJsonBody(bytes: Buffer, root = "/body"): unknown {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    // Its message quotes the text; the client knows what it sent.
+    // The message quotes the text, so it isn't sent to the client.
     throw malformedJson({ cause });
   }
   if (changed !== undefined) throw inexactNumber({ errors: errorsAt(text, changed, root) });
-  // Only an escape can make a character that the text itself may not have.
+  // Only an escape can produce characters that the text itself can't contain.
   const keys = countKeys(value, text.includes("\\u"));
   if (keys !== colons) throw malformedJson({ detail: "A key occurs twice in one object." });
   return value;
 }
 
-const tooManyParts = `The body can have at most ${maxParts} commas, colons and opening brackets. Send less at once.`;
+const tooManyParts = `The body can have at most ${maxParts} commas, colons and opening brackets. Split it.`;
 
 interface Scan {
   readonly colons: number;
-  /** Where a number begins that JavaScript would change. */
+  /** The offset of a number that JavaScript would change. */
   readonly changed: number | undefined;
 }
 
@@ -153,7 +153,6 @@ function scan(text: string): Scan {
   return { colons, changed };
 }
 
-/** The position of the quote that closes the string opened at `start`. */
 function endOfString(text: string, start: number): number {
   for (let end = start; ; ) {
     end = text.indexOf('"', end + 1);
@@ -175,7 +174,7 @@ function countKeys(value: unknown, escaped: boolean): number {
     for (const item of value) keys += countKeys(item, escaped);
     return keys;
   }
-  // All that `JSON.parse` gives an object is its own.
+  // Everything that `JSON.parse` creates is an own property.
   for (const key in value) {
     const member: unknown = Reflect.get(value, key);
     if (key === "__proto__" || (key === "constructor" && isObjectWithPrototype(member))) {

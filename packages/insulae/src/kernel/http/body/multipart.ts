@@ -1,8 +1,8 @@
 /**
- * `multipart/form-data` (RFC 7578) with one file in it, read as it comes: the fields first, then a part
- * `file`, and nothing after it, so that everything that is said of the file is known before its first
- * byte. The parser is Busboy; this decides what is let through, and sees to it that whatever goes wrong
- * (a form that breaks off, one that is no form, a client that goes) ends the reading of the file too.
+ * `multipart/form-data` (RFC 7578) with one file, parsed as it arrives: the fields first, then a
+ * part `file` and nothing after it, so that all metadata is known before the file's first byte.
+ * Busboy parses; this decides what is accepted, and ends the reading of the file when anything goes
+ * wrong (a truncated or malformed form, a client that disconnects).
  */
 import type { IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
@@ -21,27 +21,27 @@ export const malformedForm = defineError(
 
 export interface UploadedFile<Fields> {
   readonly fields: Fields;
-  /** The last part of the path that the client gave. */
+  /** The last segment of the path that the client sent. */
   readonly name: string | undefined;
-  /** As the part says it, with its parameters. */
+  /** The part's `content-type`, with parameters. */
   readonly type: string;
   readonly bytes: AsyncIterable<Buffer>;
-  /** Aborts when the rest of it won't come: the form broke off, or is none. */
+  /** Aborts when the rest will not arrive: the form was truncated or malformed. */
   readonly signal: AbortSignal;
 }
 
-/** What a form's fields may take together: metadata of the greatest size, with some room. */
+/** Bytes of all fields together: the largest metadata, with some room. */
 export const maxFieldBytes = 256 * 1024;
 
 export interface FormOptions {
   readonly raw: IncomingMessage;
   /** The request's `content-type`, with the boundary. */
   readonly type: string;
-  /** Of the file. */
+  /** The file's maximum. */
   readonly maxBytes: number;
-  /** The fields; what is no text is converted as their schemas say. */
+  /** The fields' schemas; non-string values are converted accordingly. */
   readonly properties: TProperties;
-  /** Checks all fields together. */
+  /** Validates all fields together. */
   readonly check: Validator;
 }
 
@@ -66,7 +66,7 @@ export function receiveForm<Fields, T>(
       broken.abort(error);
       raw.unpipe(form);
       file?.destroy(error);
-      // Whoever reads the file cleans up first.
+      // The reader of the file cleans up first.
       const over = () => reject(error);
       if (taken) taken.then(over, over);
       else over();
@@ -83,7 +83,7 @@ export function receiveForm<Fields, T>(
     });
     const typeOfPart = typesOfParts(form);
     form.on("file", (name, bytes, filename) => {
-      bytes.on("error", () => {}); // its reader, if there is one, hears of it as well
+      bytes.on("error", () => {}); // a reader, if there is one, gets the error too
       if (failed || file || name !== "file") {
         bytes.resume();
         refuse(file ? "Send one file only." : "The file's part must have the name file.");
@@ -94,7 +94,7 @@ export function receiveForm<Fields, T>(
         fail(bodyTooLarge({ detail: `The file can have at most ${maxBytes} bytes.` })),
       );
       try {
-        const checked = checkedFields(fields, options) as Fields; // that is what `check` says
+        const checked = checkedFields(fields, options) as Fields; // `check` ensures it
         taken = take({
           fields: checked,
           name: filename ? unescaped(filename) : undefined,
@@ -119,7 +119,7 @@ export function receiveForm<Fields, T>(
     });
     raw.once("error", fail);
     raw.once("close", () => {
-      if (!raw.complete) fail(raw.errored ?? new Error("the client went away"));
+      if (!raw.complete) fail(raw.errored ?? new Error("the client closed the connection"));
     });
     raw.pipe(form);
   });
@@ -133,7 +133,7 @@ function parserOf({ type, maxBytes }: FormOptions): BusboyInstance {
         fields: 20,
         fieldSize: maxFieldBytes,
         files: 1,
-        // At the limit itself nothing is wrong yet.
+        // A file of exactly the maximum size is allowed.
         fileSize: maxBytes,
         parts: 21,
         headerPairs: 20,
@@ -145,10 +145,10 @@ function parserOf({ type, maxBytes }: FormOptions): BusboyInstance {
   }
 }
 
-/** Of each part that begins: Busboy itself throws a type's parameters away. */
+/** Returns the raw type of the current part: Busboy discards its parameters. */
 function typesOfParts(form: BusboyInstance): () => string {
   let type = "";
-  // Not among its types: the parser of parts, which says each one's headers before Busboy reads them.
+  // Not in its typings: the part parser, which emits headers before Busboy reads them.
   const { parser } = Reflect.get(form, "_parser") as { readonly parser: Dicer };
   parser.prependListener("part", (part: Dicer.PartStream) => {
     part.on("header", (header) => {
@@ -159,7 +159,10 @@ function typesOfParts(form: BusboyInstance): () => string {
   return () => type;
 }
 
-/** What browsers escape in a file's name (WHATWG HTML, multipart/form-data encoding algorithm); no more. */
+/**
+ * Undoes what browsers escape in file names, nothing else (WHATWG HTML, multipart/form-data
+ * encoding algorithm).
+ */
 const unescaped = (name: string): string => name.replaceAll(/%(?:22|0A|0D)/gi, decodeURIComponent);
 
 function checkedFields(entries: [string, string][], { properties, check }: FormOptions): unknown {
@@ -176,14 +179,14 @@ function checkedFields(entries: [string, string][], { properties, check }: FormO
   return fields;
 }
 
-/** What the text says, as its schema's type has it; the text, where it says nothing of the kind. */
+/** The text converted to its schema's type; unchanged if it does not fit. */
 function valueFrom(schema: object | undefined, text: string, pointer: string): unknown {
   const type: unknown = schema && Reflect.get(schema, "type");
   if (type === "integer") return /^\d{1,15}$/.test(text) ? Number(text) : text;
   return type === "object" ? jsonOf(text, pointer) : text;
 }
 
-/** @throws malformedJson, which says which field it is; inexactNumber */
+/** @throws malformedJson with the field's pointer; inexactNumber */
 function jsonOf(text: string, pointer: string): unknown {
   try {
     return parseJsonBody(Buffer.from(text), pointer);

@@ -1,13 +1,12 @@
 /**
- * Bodies that a handler reads as they come, and that are never in memory as a whole: a form with one
- * file in it, or bytes alone. A route declares one in place of a JSON schema, and finds in `body` what
- * reads it:
+ * Bodies that a handler reads as a stream, never whole in memory: a form with one file, or plain
+ * bytes. A route declares one in place of a JSON schema and gets the reader in `body`:
  *
  *   body: uploadForm(Fields, { maxBytes })    ({ body }) => body.receive((file) => …)
  *   body: bytesBody({ maxBytes })             ({ body }) => … body.bytes
  *
- * Nothing is read before the request was found to be permitted. An answer that is given before the
- * body's end closes the connection, since nobody wants the rest of it.
+ * Nothing is read before the request is authorised. A response sent before the end of the body
+ * closes the connection, because the rest is not wanted.
  */
 import type { IncomingMessage } from "node:http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
@@ -17,23 +16,23 @@ import { bodyTooLarge, encodedBody, wrongMediaType } from "../../lib/http-errors
 import type { Validators } from "../../validation/validation.ts";
 import { maxFieldBytes, receiveForm, type UploadedFile } from "./multipart.ts";
 
-/** The keyword of a body's schema that says how it is read, with its largest number of bytes. */
+/** The body schema's keyword for how to read it and its maximum of bytes. */
 const keyword = "x-stream";
 
 interface StreamKind {
   readonly kind: "form" | "bytes";
   readonly maxBytes: number;
-  /** The only type that is taken; absent: any. */
+  /** The only accepted type; absent: any. */
   readonly type?: string;
 }
 
-/** A form's fields, and then its one file. */
 export interface UploadForm<Fields> {
-  /** How long the whole form says it is; the file is shorter. */
+  /** The declared length of the whole form in bytes; the file is shorter. */
   readonly length: number | undefined;
   /**
-   * Reads the form. The fields have been checked when `take` gets the file, and `take` reads all of
-   * it, or throws. It is called once, and what it gives is given once the whole form was well formed.
+   * Reads the form. The fields are validated before `take` gets the file. `take` must read all of
+   * it, or throw; it is called once, and its result is returned once the whole form proved
+   * well-formed.
    *
    * @throws malformedForm, validationFailed, bodyTooLarge, or what `take` throws
    */
@@ -41,15 +40,15 @@ export interface UploadForm<Fields> {
 }
 
 export interface BodyBytes {
-  /** As the client names it; perhaps the empty text. */
+  /** As declared by the client; may be empty. */
   readonly type: string;
-  /** How many the request says there are. */
+  /** The declared length in bytes. */
   readonly length: number | undefined;
-  /** @throws bodyTooLarge while they are read, once there are too many */
+  /** @throws bodyTooLarge during reading, when there are too many */
   readonly bytes: AsyncIterable<Buffer>;
 }
 
-/** The body of a form with the fields, and a `file` after them. @param maxBytes of the file. */
+/** A form with the fields and then a `file`. @param maxBytes of the file */
 export function uploadForm<Properties extends TProperties>(
   fields: TObject<Properties>,
   { maxBytes }: { readonly maxBytes: number },
@@ -67,7 +66,7 @@ export function uploadForm<Properties extends TProperties>(
   });
 }
 
-/** A body of bytes, of any type or the one that is named. */
+/** A body of bytes, of any type or of the one given. */
 export const bytesBody = (options: { readonly maxBytes: number; readonly type?: string }) =>
   Type.Unsafe<BodyBytes>({
     type: "string",
@@ -75,20 +74,20 @@ export const bytesBody = (options: { readonly maxBytes: number; readonly type?: 
     [keyword]: { kind: "bytes", ...options } satisfies StreamKind,
   });
 
-/** How a route's body is read, if it is not JSON. */
+/** How a route's body is read; undefined for JSON. */
 export function streamKindOf(route: Pick<Route, "options">): StreamKind | undefined {
   const found: unknown = route.options.body && Reflect.get(route.options.body, keyword);
-  return found as StreamKind | undefined; // the keyword is ours alone
+  return found as StreamKind | undefined; // only this module sets the keyword
 }
 
-/** The type that a request's body is of, for the API reference. */
+/** The media type, for the API reference. */
 export const streamMediaType = ({ kind, type }: StreamKind): string =>
   kind === "form" ? "multipart/form-data" : (type ?? "application/octet-stream");
 
-/** What a form adds to its file: fields, and the headers of its parts. */
+/** Bytes of a form besides its file: fields and part headers. */
 const formOverhead = maxFieldBytes + 64 * 1024;
 
-/** Makes `request.body` for a route whose body is read as it comes. */
+/** Makes `request.body` for a route with a stream body. */
 export function streamReader(
   route: Route,
   { kind, maxBytes, type: taken }: StreamKind,
@@ -128,9 +127,9 @@ async function* capped(raw: IncomingMessage, maxBytes: number): AsyncGenerator<B
 }
 
 /**
- * A server within the server, whose routes get their bodies unread.
+ * Registers a Fastify scope whose routes get their bodies unread.
  *
- * @param allowSlowBody is called with each request: it may take longer to come in than others.
+ * @param allowSlowBody called with each request, which may take longer to arrive than others
  */
 export function registerStreams(
   app: FastifyInstance,

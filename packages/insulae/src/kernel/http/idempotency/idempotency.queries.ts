@@ -2,7 +2,7 @@ import type { TenantDatabase } from "../../data/tenant-database.ts";
 
 type Db = TenantDatabase<Record<never, never>>;
 
-/** One request of one caller, and the right to answer it. */
+/** One request of one caller, and the exclusive right to answer it. */
 export interface Claim {
   readonly callerId: string;
   readonly key: string;
@@ -17,8 +17,8 @@ export interface KeptAnswer {
 }
 
 /**
- * Takes the right to answer, if nobody has it: the key is new, or expired, or whoever had it did not
- * finish in time. What has expired of other keys goes by the way, so that nobody has to sweep.
+ * Takes the claim if the key is new or expired, or if its holder did not finish in time. Also
+ * deletes some expired keys, so no sweep is needed.
  */
 export async function takeClaim(db: Db, { callerId, key, requestHash, claim }: Claim) {
   const taken = await db.query(
@@ -55,7 +55,7 @@ export async function findAnswer(db: Db, { callerId, key }: Claim) {
   return found;
 }
 
-/** A claim that somebody else has taken over meanwhile changes nothing. */
+/** Does nothing if another request has taken over the claim. */
 export const keepAnswer = (db: Db, { callerId, key, claim }: Claim, answer: KeptAnswer) =>
   db.query(
     `update idempotency_keys set status = $4, headers = $5, body = $6

@@ -1,17 +1,17 @@
 /**
- * `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a request that creates something can
- * be sent again by a client that did not hear the answer, and creates it once.
+ * `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a client that did not receive the
+ * response can retry a request, and the resource is created once.
  *
- * The key is claimed before the handler runs, and its answer kept after it, for a day, with the
- * tenant's data. An error keeps nothing: what was refused may be tried again. If the process dies in
- * between, or the outcome of the write is unknown, the claim stands for a minute, in which the answer
- * is 409; then the request may run again, and whether the first run created anything the client has to
- * look up. A request without the header costs nothing.
+ * The key is claimed before the handler runs, and the response is stored with the tenant's data for
+ * a day. Errors are not stored: the request may be tried again. If the process dies in between, or
+ * the outcome of the write is unknown, the claim stays for a minute, in which the response is 409.
+ * Then the request may run again; the client has to check whether the first run succeeded. A
+ * request without the header costs nothing.
  *
- * It is offered where it is safe to keep the answer: to known callers, within a tenant, and never
- * where the answer has a secret in it (`secretText` in its schema), which is to be seen once, nor for
- * a body that is read as it comes, which is nowhere as a whole. Every other POST, PUT and PATCH refuses
- * the header, so that no client repeats a change in the belief that it is made once.
+ * It is offered where storing the response is safe: to authenticated callers, within a tenant, and
+ * never where the response contains a secret (`secretText` in its schema), nor for stream bodies,
+ * which are never in memory as a whole. Every other POST, PUT and PATCH refuses the header, so that
+ * no client relies on it in vain.
  */
 import { hash, randomUUID } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
@@ -23,7 +23,7 @@ import type { Payload } from "../reply/answer.ts";
 import type { Caller } from "../state/request-state.ts";
 import { type Claim, dropClaim, findAnswer, keepAnswer, takeClaim } from "./idempotency.queries.ts";
 
-/** The headers of an answer that are part of it. */
+/** Headers stored with the response. */
 const keptHeaders = ["content-type", "location", "etag"] as const;
 const maxBody = 262_144;
 
@@ -32,12 +32,12 @@ export interface OnceOptions {
   readonly reply: FastifyReply;
   readonly caller: Caller;
   readonly log: Logger;
-  /** Runs the handler, and makes its answer ready to be sent. */
+  /** Runs the handler and renders its response. */
   readonly run: () => Promise<Payload>;
 }
 
 /**
- * Answers a request that has the header: by running it, or with what was answered before.
+ * Runs a request that has the header, or replays its stored response.
  *
  * @throws one of `idempotencyErrors`, or what `run` throws
  */
@@ -60,17 +60,17 @@ export async function answerOnce(options: OnceOptions): Promise<Payload> {
   try {
     payload = await run();
   } catch (error) {
-    // Whether it was done nobody knows: the claim stands until it ends.
+    // The write may have happened: keep the claim until it expires.
     const unknown = error instanceof AppError && error.code === writeOutcomeUnknown.code;
     if (!unknown) await dropClaim(db, claim).catch((cause) => warn(log, cause));
     throw error;
   }
-  // It is done, and the client hears so, whether or not that can be kept.
+  // The write is done, so the client gets its response even if storing it fails.
   await keepAnswer(db, claim, answerOf(reply, payload)).catch((cause) => warn(log, cause));
   return payload;
 }
 
-/** As text, or as a structured field (RFC 9651), which puts it in quotes. */
+/** The key as plain text or as a structured field (RFC 9651), which is quoted. */
 function keyOf(header: string | readonly string[] | undefined): string {
   const text = typeof header === "string" ? header : "";
   const key = /^"(.*)"$/.exec(text)?.[1] ?? text;
@@ -84,7 +84,7 @@ function replay(
   found: Awaited<ReturnType<typeof findAnswer>>,
 ): Payload {
   const again = { headers: { "retry-after": "1" } };
-  // Gone again: the first one was refused in the meantime.
+  // Deleted meanwhile: the first request was refused.
   if (!found) throw inProgress(again);
   if (found.request_hash !== claim.requestHash) throw keyReused();
   if (found.status === null) throw inProgress(again);
@@ -107,4 +107,4 @@ function answerOf(reply: FastifyReply, payload: Payload) {
 }
 
 const warn = (log: Logger, error: unknown): void =>
-  log.warn({ err: error }, "What is known of an Idempotency-Key could not be changed");
+  log.warn({ err: error }, "Could not update an Idempotency-Key");

@@ -1,4 +1,4 @@
-/** The buckets that a request can be charged to, and the setting behind each. */
+/** The buckets that a request can be charged to, and the setting of each. */
 import type { FastifyRequest } from "fastify";
 import type { RateLimits } from "../../../config/config.ts";
 import type { ClientAddress } from "../../lib/client-address.ts";
@@ -10,12 +10,12 @@ import { canonicalHost } from "../../net/hostname.ts";
 import { ownLimit } from "../../tenancy/plans.ts";
 import type { Charge, Policy } from "./local-buckets.ts";
 
-/** How a client without an identity is limited. */
+/** The policies for clients without an identity. */
 export type ClientPolicy = Extract<Policy, "anonymous" | "credentials">;
 
 /**
- * The part of the installation's bucket that each kind of stranger may use. A quarter is left for
- * known callers, however many addresses a flood comes from.
+ * The share of the installation's bucket that anonymous requests and log-ins may use. A quarter is
+ * left for known callers, however many addresses a flood comes from.
  */
 const strangersShare: Readonly<Record<ClientPolicy, number>> = {
   anonymous: 1 / 2,
@@ -23,30 +23,29 @@ const strangersShare: Readonly<Record<ClientPolicy, number>> = {
 };
 
 /**
- * An IPv6 customer often has a /56 and a company a /48, in which there are 65,536 times as many clients (/64)
- * as addresses bought. Each has a bucket of its own, larger than a client's by this factor.
+ * An IPv6 customer often has a /56 and a company a /48, which has 65,536 times as many clients
+ * (/64). Each network has a bucket of its own, larger than a client's by this factor.
  */
 const networkFactors = [8, 64];
 
 export interface Charges {
-  /** A client's own, as a stranger: its address's, and those of the networks that this is in. */
+  /** The buckets of an unauthenticated client: of its address, and of the networks around it. */
   client(client: ClientAddress, policy: ClientPolicy): readonly Charge[];
-  /** The same after the installation's and the strangers' part of it. */
+  /** The same, after the installation's bucket and the share of it for strangers. */
   stranger(client: ClientAddress, policy: ClientPolicy): readonly Charge[];
   /** Outside tenants: the installation's and the account's. */
   account(id: AccountId): readonly Charge[];
-  /** The installation's and the tenant's. */
   tenant(tenant: Tenant | undefined): readonly Charge[];
-  /** A bucket of its own, so that whoever has a signed URL can't spend what the tenant's users have. */
+  /** A separate bucket, so that the holders of signed URLs can't use up the users' rate. */
   signed(tenant: Tenant): readonly Charge[];
 }
 
-/** A page that asks for one list shows many files. */
+/** A page that requests one list shows many files. */
 const signedFactor = 10;
 
 /**
- * The charges are made once for each tenant and client, whose objects are replaced when anything about them
- * changes: a key takes several regular expressions. No charge where there is no limit.
+ * Charges are cached per tenant and client object, which are replaced on every change: making a key
+ * takes several regular expressions. Policies without a limit have no charge.
  */
 export function createCharges(limits: RateLimits): Charges {
   const plans = new Map(Object.entries(limits.plans));
@@ -99,7 +98,7 @@ export function createCharges(limits: RateLimits): Charges {
   };
 }
 
-/** The same function, asked once for each object. */
+/** Memoizes the function per object. */
 function remembered<T extends object>(
   make: (of: T) => readonly Charge[],
 ): (of: T) => readonly Charge[] {
@@ -128,7 +127,7 @@ function charge(
     : { policy, key: tenantKey(tenant, "limit", policy, name), perMinute };
 }
 
-/** No charge where the host has no limit of its own. */
+/** Undefined if the host has no limit of its own. */
 export function hostCharge({ host }: FastifyRequest, tenant: Tenant): Charge | undefined {
   const limit = hostSettingsOf(tenant, host)?.rateLimit;
   if (!limit) return undefined;
@@ -141,14 +140,14 @@ export function hostCharge({ host }: FastifyRequest, tenant: Tenant): Charge | u
   };
 }
 
-/** What platform administrators set for this tenant, or what its plan says. */
+/** The tenant's own rate, set by platform administrators, or that of its plan. */
 function tenantRate(plans: ReadonlyMap<string, number>, tenant: Tenant): number {
   const own = ownLimit(tenant, "requests_per_minute");
   if (own !== undefined) return Math.min(own, 1_000_000_000);
   return plans.get(tenant.plan) ?? plans.get("free") ?? 0;
 }
 
-/** What each limit is, for whoever was refused, and which setting an operator changes it with. */
+/** A description of each limit for whoever was refused, and the setting for operators. */
 const about: Readonly<Record<Policy, { readonly of: string; readonly setting: string }>> = {
   global: { of: "all clients together", setting: "RATE_LIMIT_GLOBAL" },
   tenant: { of: "the users of your tenant, by its plan", setting: "RATE_LIMIT_PLANS" },
@@ -161,7 +160,7 @@ const about: Readonly<Record<Policy, { readonly of: string; readonly setting: st
   },
 };
 
-/** What a refusal says: the limit by its name, how much it allows, and its setting. */
+/** The problem members of a refusal: the limit, its window, and its setting. */
 export function explain(
   { policy, size, perMinute }: Charge,
   window: number,

@@ -9,13 +9,13 @@ const payerOf = (user: Principal): Payer =>
   user.kind === "core" ? { accountId: user.id } : { tenantId: user.tenantId };
 
 export interface KnownCredentials {
-  /** Whether the request presents credentials, of whatever kind and value. */
+  /** Whether the request presents any credentials, valid or not. */
   isPresented(request: FastifyRequest): boolean;
-  /** Who was charged for those that it presents, when they were last good. They may have ended since. */
+  /** Whom they were charged to when last valid. They may have ended since. */
   payer(request: FastifyRequest): Payer | undefined;
-  /** @param before what `payer` gave for the request, if it was asked. */
+  /** @param before what `payer` returned for the request, if it was called */
   add(request: FastifyRequest, user: Principal, before?: Payer): void;
-  /** They are no good any more. */
+  /** Call when they have become invalid. */
   forget(request: FastifyRequest): void;
 }
 
@@ -24,11 +24,11 @@ interface Known {
   readonly payer: Payer;
 }
 
-/** The end of a credential names it (a token ends in its signature); hashing all of it costs more. */
+/** Cache key: the last 64 characters (a JWT's signature). Hashing the whole would cost more. */
 const nameLength = 64;
 const nameOf = (text: string): string => text.slice(-nameLength);
 
-/** Remembers credentials that somebody was known by; a certificate, by its connection. */
+/** Remembers valid credentials and their payers; certificates, by their connection. */
 export function createKnownCredentials(): KnownCredentials {
   const known = new LRUCache<string, Known>({
     max: 20_000,
@@ -63,7 +63,7 @@ export function createKnownCredentials(): KnownCredentials {
 const isPaidBy = ({ tenantId, accountId }: Payer, user: Principal): boolean =>
   user.kind === "core" ? accountId === user.id : tenantId === user.tenantId;
 
-/** Wherever `requestFacts` finds a credential. */
+/** Reads the same headers as `ResolverInput`. */
 function textOf({ headers }: FastifyRequest): string | undefined {
   const { authorization, cookie, "x-api-key": apiKey, "client-cert": certificate } = headers;
   return authorization ?? apiKey?.toString() ?? cookie ?? certificate?.toString();

@@ -1,14 +1,15 @@
 /**
- * Who keeps the buckets: this process; the primary, for all workers of this node; or Redis for all nodes.
+ * Decides who keeps the buckets: this process; the primary, for all workers of a node; or Redis,
+ * for all nodes.
  *
- *   empty, as far as is known here ──► refused
- *   Redis is here ─────────────────► Redis decides; what it says is learnt
- *   Redis is away ─────────────────► decided here, from what was learnt
- *   a worker without Redis ────────► the primary decides; what it says is learnt
+ *   empty, by the local copy ──► refused
+ *   Redis available ───────────► Redis decides; the local copy is updated
+ *   Redis unavailable ─────────► the local copy decides
+ *   worker without Redis ──────► the primary decides; the local copy is updated
  *
- * In one process without Redis the answer is there at once. With it, a flood costs Redis nothing once a bucket is
- * empty: no other node can have filled it meanwhile, so what is known here is enough to refuse. And
- * should Redis go away, its buckets go on here as they were, so that this gives nobody a fresh one.
+ * In one process without Redis the result is synchronous. With Redis, a flood costs Redis nothing
+ * once a bucket is empty: no other node can have refilled it, so the local copy suffices to refuse.
+ * If Redis fails, the local copies continue as they were, so nobody gets a fresh bucket.
  */
 import type { MaybePromise } from "../../lib/maybe-promise.ts";
 import { type Redis, RedisAbsent } from "../../redis/redis.ts";
@@ -21,15 +22,15 @@ import {
 import { takeFromRedis } from "./redis-buckets.ts";
 
 export interface Limiter {
-  /** Charges one request to all of the buckets, or to none if one of them is empty. */
+  /** Charges one request to all the buckets, or to none if one of them is empty. */
   take(charges: readonly Charge[]): MaybePromise<Outcome>;
-  /** The refusal that would follow, as far as is known here; nothing is charged. */
+  /** The refusal that `take` would give, by the local copy. Charges nothing. */
   refusal(charges: readonly Charge[]): Outcome | undefined;
 }
 
 export interface LimiterOptions extends LocalBucketsOptions {
   readonly redis?: Redis | undefined;
-  /** Of a worker: has the primary charge a request. */
+  /** In a worker: has the primary charge a request. */
   readonly takeFromPrimary?: ((charges: readonly Charge[]) => Promise<Outcome>) | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** A server with limits, and tenants whose users show their tenant's id as their token. */
+/** A server with limits, and tenants whose users present their tenant's id as their token. */
 import { Type } from "typebox";
 import { beforeEach, vi } from "vitest";
 import type { RateLimits } from "../../../config/config.ts";
@@ -10,7 +10,7 @@ import type { Tenant } from "../../model/tenant.ts";
 import { createMetrics } from "../../telemetry/metrics.ts";
 import { tenantAccessDenied } from "../../tenancy/errors.ts";
 import type { HttpServerOptions } from "../server/server.ts";
-import { resolvedFor, testServer } from "../server/test-server.ts";
+import { callerFor, testServer } from "../server/test-server.ts";
 import type { Identify } from "../state/request-state.ts";
 import { createLimiter } from "./limiter.ts";
 import { createRequestLimits, type RequestLimitsOptions } from "./request-limits.ts";
@@ -56,7 +56,7 @@ const defaults: RateLimits = {
   credentials: 3,
 };
 
-/** `Bearer <name>` is a user of the tenant of that name; any other token is not valid. */
+/** `Bearer <name>` is a user of that tenant; any other token is invalid. */
 export function serve(
   tenants: readonly Tenant[],
   limits: Partial<RateLimits> = {},
@@ -71,18 +71,18 @@ export function serve(
       headers["x-api-key"]?.toString() ??
       headers.cookie?.replace("session=", "") ??
       headers["client-cert"]?.toString();
-    if (name === undefined) return resolvedFor(undefined);
+    if (name === undefined) return callerFor(undefined);
     if (name === "account") {
-      return resolvedFor(undefined, { kind: "core", id: "me" } as unknown as Principal);
+      return callerFor(undefined, { kind: "core", id: "me" } as unknown as Principal);
     }
-    // Somebody whose token is no good, where none is needed.
-    if (name === "visitor") return resolvedFor(tenants[0]);
+    // An invalid token on a route that needs none.
+    if (name === "visitor") return callerFor(tenants[0]);
     const found = tenants.find(({ id }) => id === name);
     if (!found) throw invalidToken();
     if (headers["x-tenant"] === "another") {
       throw new CallerRefused(tenantAccessDenied(), userOf(found));
     }
-    return resolvedFor(found, userOf(found));
+    return callerFor(found, userOf(found));
   };
   const limiter = createLimiter({ clock: () => clock.now });
   const { app } = testServer([routes], {
@@ -110,7 +110,7 @@ export function serve(
       headers: { ...(token && { authorization: `Bearer ${token}` }), ...options.headers },
     });
   };
-  /** The statuses of so many requests, one after another. */
+  /** The statuses of `count` consecutive requests. */
   const statuses = async (count: number, options: Parameters<typeof ask>[0]) => {
     const seen: number[] = [];
     for (let i = 0; i < count; i += 1) seen.push((await ask(options)).statusCode);

@@ -1,65 +1,63 @@
 /**
  * Token buckets in the memory of this process.
  *
- * A bucket of n requests per minute holds n tokens (or its own size) and regains them evenly. It is kept as what is
- * missing from it, in units of which a request takes 60,000 and a millisecond gives back n: all
- * whole numbers, so nothing is lost to rounding, and a bucket that is full is the same as none.
+ * A bucket of n requests per minute holds n tokens (or its own size) and regains them evenly. It is
+ * stored as the amount missing, in units: a request takes 60,000 and a millisecond gives back n.
+ * All are integers, so nothing is lost to rounding, and a full bucket needs no entry.
  *
- * That is also how memory is bounded. A bucket is forgotten when it is full again and never before,
- * so that nobody can empty a bucket and have it forgotten by filling the table with others. Should
- * the table be full of buckets in use (an attacker with 100,000 addresses), clients that are new
- * share a fixed number of buckets. Clients have a table of their own, so that strangers can't push
- * tenants into that.
+ * This also bounds memory. A bucket is forgotten only when it is full, so nobody can reset theirs
+ * by filling the table. If the table is full of buckets in use (an attacker with 100,000
+ * addresses), new clients share a fixed number of buckets. Clients have a table of their own, so
+ * that they can't force tenants into sharing.
  */
 import { randomInt } from "node:crypto";
 
-/** What limits requests; the name is shown to clients. */
+/** The name of a limit, as shown to clients. */
 export type Policy = "global" | "tenant" | "host" | "account" | "anonymous" | "credentials";
 
-/** One request's share of a bucket. */
 export interface Charge {
   readonly policy: Policy;
   readonly key: string;
-  /** What the bucket regains in a minute; at least 1. */
+  /** Tokens regained per minute; at least 1. */
   readonly perMinute: number;
-  /** What it holds; default as much. */
+  /** Tokens when full. Default: `perMinute`. */
   readonly size?: number;
 }
 
-/** A request is charged to all its buckets, or to none where one of them refuses it. */
+/** A request is charged to all its buckets, or to none if one of them refuses. */
 export interface Outcome {
-  /** The place of the charge that was refused, or -1. */
+  /** The index of the charge that was refused, or -1. */
   readonly refused: number;
-  /** What is missing from each bucket now, in units. After a refusal, of that bucket alone. */
+  /** Units missing from each bucket; after a refusal, those of the refusing bucket alone. */
   readonly spent: readonly number[];
 }
 
 export interface LocalBuckets {
   take(charges: readonly Charge[]): Outcome;
-  /** What `take` would say, if that is a refusal; nothing is charged. */
+  /** The refusal that `take` would give, if any. Charges nothing. */
   refusal(charges: readonly Charge[]): Outcome | undefined;
-  /** Learns what another keeper of the buckets found missing from them. */
+  /** Adopts the amounts that the authoritative keeper reported. */
   observe(charges: readonly Charge[], spent: readonly number[]): void;
 }
 
 export interface LocalBucketsOptions {
-  /** Milliseconds since some moment. */
+  /** A monotonic clock in milliseconds. */
   readonly clock?: () => number;
-  /** How many buckets there may be in each of the two tables. */
+  /** The maximum of buckets in each of the two tables. */
   readonly max?: number;
 }
 
-/** What one request takes. */
+/** The units of one request. */
 export const unitsOfRequest = 60_000;
 
-/** How much is missing from the bucket when it is empty, in units. */
+/** The units missing from an empty bucket. */
 export const capacityOf = ({ perMinute, size = perMinute }: Charge): number =>
   size * unitsOfRequest;
 
 interface Bucket {
   spent: number;
   at: number;
-  /** When nothing will be missing. */
+  /** When the bucket will be full. */
   fullAt: number;
 }
 
@@ -71,12 +69,12 @@ export function createLocalBuckets(options: LocalBucketsOptions = {}): LocalBuck
   const tableOf = ({ policy }: Charge): Table =>
     policy === "anonymous" || policy === "credentials" ? clients : others;
 
-  /** What the bucket regained since it was looked at. */
+  /** Credits what the bucket has regained since. */
   const settle = (bucket: Bucket, charge: Charge, now: number): Bucket => {
     const { perMinute } = charge;
-    // A clock that was set back gives nothing, and takes nothing.
+    // A clock set back credits nothing.
     const regained = Math.max(0, now - bucket.at) * perMinute;
-    // The rate may have become smaller since: what is missing is at most the whole bucket.
+    // The rate may have been lowered since: at most the whole bucket is missing.
     bucket.spent = Math.min(Math.max(0, bucket.spent - regained), capacityOf(charge));
     bucket.at = now;
     bucket.fullAt = now + Math.ceil(bucket.spent / perMinute);
@@ -137,23 +135,23 @@ const outcome = (refused: number, buckets: readonly Bucket[]): Outcome => ({
   spent: buckets.map(({ spent }) => spent),
 });
 
-/** Those who find no room in the table share 2^10 buckets. */
+/** Clients that find no room in the table share 2^10 buckets. */
 const sharedBits = 10;
 
 interface Table {
   find(charge: Charge): Bucket | undefined;
-  /** Makes one where there is none. */
+  /** Creates a full one if absent. */
   get(charge: Charge, now: number): Bucket;
 }
 
 function createTable(max: number): Table {
   const buckets = new Map<string, Bucket>();
   const shared = new Map<string, Bucket>();
-  // Nobody outside can tell which bucket somebody shares.
+  // Random, so that outsiders can't tell who shares a bucket.
   const seed = randomInt(2 ** 32);
   let sweep = buckets.entries();
 
-  /** Looks at a few buckets, going round the table, and forgets those that are full. */
+  /** Examines a few buckets, going round the table, and deletes the full ones. */
   const forgetFull = (count: number, now: number): void => {
     for (let i = 0; i < count; i += 1) {
       const { value, done } = sweep.next();
@@ -162,12 +160,12 @@ function createTable(max: number): Table {
         return;
       }
       const [key, { fullAt }] = value;
-      // Those that were looked at now are about to be charged.
+      // A bucket examined just now is about to be charged.
       if (fullAt < now) buckets.delete(key);
     }
   };
 
-  /** Where there is no room, a name that others have too. */
+  /** The key of a shared bucket, when the table is full. */
   const sharedName = ({ policy, key }: Charge): string =>
     `${policy} ${hash(key, seed) >>> (32 - sharedBits)}`;
 
@@ -179,7 +177,7 @@ function createTable(max: number): Table {
     get(charge, now) {
       const known = find(charge);
       if (known) return known;
-      // More than one is forgotten for one that is made, so that only those in use take room.
+      // Delete more than one for each created, so that only buckets in use take room.
       forgetFull(buckets.size < max ? 4 : 64, now);
       const bucket = { spent: 0, at: now, fullAt: now };
       if (buckets.size < max) buckets.set(charge.key, bucket);
@@ -189,7 +187,7 @@ function createTable(max: number): Table {
   };
 }
 
-/** FNV-1a of a key, begun at a seed. */
+/** FNV-1a with a seed. */
 function hash(key: string, seed: number): number {
   let value = seed;
   for (let i = 0; i < key.length; i += 1) {

@@ -1,18 +1,19 @@
 /**
- * What a limited answer says about its limit: the usual `X-RateLimit-…`, and `RateLimit` and
- * `RateLimit-Policy` as draft-ietf-httpapi-ratelimit-headers (10) has them.
+ * The rate-limit headers: the usual `X-RateLimit-…`, and `RateLimit` and `RateLimit-Policy` of
+ * draft-ietf-httpapi-ratelimit-headers-10.
  *
- * Only the caller's own bucket is told of. What is left in the installation's would tell each tenant
- * how busy the others are; it is named where it is the one that refused.
+ * They report the caller's own bucket only: the installation's would tell each tenant how busy the
+ * others are. It is named only when it refused.
  */
 import { type Charge, capacityOf, unitsOfRequest } from "./local-buckets.ts";
 
 /**
- * Names and values. `x-ratelimit-reset` is when the bucket will be full again, in seconds since 1970;
- * `x-ratelimit-retryafter` in how many seconds the next request may be made (0: now); `ratelimit`
- * what is left, and in how many seconds the bucket will be full.
+ * Names and values. `x-ratelimit-reset`: when the bucket will be full, in seconds since 1970.
+ * `x-ratelimit-retryafter`: seconds until the next request may be made (0: now). `ratelimit`:
+ * requests left, and seconds until the bucket is full.
  *
- * @param spent what is missing from the bucket. @param now milliseconds since 1970
+ * @param spent units missing from the bucket
+ * @param now milliseconds since 1970
  */
 export function rateHeaders(
   charge: Charge,
@@ -33,14 +34,14 @@ export function rateHeaders(
   ];
 }
 
-/** How many requests the bucket has left. */
+/** Requests left in the bucket. */
 export const remainingOf = (charge: Charge, spent: number): number =>
   Math.floor((capacityOf(charge) - spent) / unitsOfRequest);
 
-/** In how many seconds a bucket that is empty is full. */
+/** Seconds until an empty bucket is full. */
 export const windowSeconds = ({ perMinute, size = perMinute }: Charge): number =>
   Math.ceil((size * 60) / perMinute);
 
-/** In how many seconds the bucket has what a request takes; at least 1. */
+/** Seconds until the bucket has a request's worth again; at least 1. */
 export const retryAfterSeconds = (charge: Charge, spent: number): number =>
   Math.max(1, Math.ceil((spent + unitsOfRequest - capacityOf(charge)) / charge.perMinute / 1000));

@@ -1,13 +1,13 @@
 /**
- * Token buckets that the nodes of an installation share, in Redis: the same arithmetic as
- * `local-buckets.ts`, by one script for all buckets of a request, which Redis carries out as one
- * step and by its own clock. A bucket is `<missing> <at>`, and goes when it is full again.
+ * Token buckets in Redis, shared by all nodes of an installation: the arithmetic of
+ * `local-buckets.ts`, in one script for all buckets of a request, atomic and by Redis's clock. A
+ * bucket is stored as `<missing> <at>` and expires when it is full.
  */
 import type { Redis } from "../../redis/redis.ts";
 import { defineScript } from "../../redis/script.ts";
 import { type Charge, capacityOf, type Outcome, unitsOfRequest } from "./local-buckets.ts";
 
-// Numbers of Lua are doubles, as here; `%.0f` writes all their digits.
+// Lua's numbers are doubles, as here; `%.0f` writes all their digits.
 const takeFromAll = defineScript(`
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -45,6 +45,6 @@ export async function takeFromRedis(redis: Redis, charges: readonly Charge[]): P
       [...charges.map(({ perMinute }) => perMinute), ...charges.map(capacityOf)].map(String),
     ),
   );
-  const [refused = -1, ...spent] = reply as number[]; // what the script returns
+  const [refused = -1, ...spent] = reply as number[]; // the script's reply
   return { refused, spent };
 }

@@ -8,7 +8,7 @@ import { describeWithRedis, startTestRedis, type TestRedis } from "../../../test
 import { feature } from "../../feature/feature.ts";
 import { connectRedis, type Redis } from "../../redis/redis.ts";
 import { createMetrics } from "../../telemetry/metrics.ts";
-import { resolvedFor, testServer } from "../server/test-server.ts";
+import { callerFor, testServer } from "../server/test-server.ts";
 import { createLimiter } from "./limiter.ts";
 import type { Charge, Policy } from "./local-buckets.ts";
 import { createRequestLimits } from "./request-limits.ts";
@@ -178,7 +178,7 @@ function serve(redis: Redis) {
       }),
     ],
     {
-      identify: () => resolvedFor(undefined),
+      identify: () => callerFor(undefined),
       limits: createRequestLimits({
         findTenant: () => undefined,
         limits: { global: 1_000, plans: {}, account: 0, anonymous: 0, credentials: 3 },

@@ -1,20 +1,22 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface RefusalDelayOptions {
-  /** So many refusals a second are given at once. Default 100. */
+  /** Refusals per second that are sent without delay. Default 100. */
   readonly perSecond?: number;
-  /** How long the others wait on average, each half more or less, so that they don't come in waves. Default 250. */
+  /**
+   * The mean delay of the others in milliseconds, ±50 % so that they don't come in waves. Default
+   * 250.
+   */
   readonly ms?: number;
-  /** So many wait at a time; what comes beyond does not, so that memory is bounded. Default 10,000. */
+  /** The maximum waiting at a time, to bound memory; above it there is no delay. Default 10,000. */
   readonly most?: number;
 }
 
 /**
- * Delays refusals while there are many. Whoever asks again as soon as they are refused, as a flood
- * does, and a client whose retries make no pause, then asks four times a second on each connection, and
- * not as often as this process can refuse, which would be all that it does.
+ * Delays refusals while there are many. A client that retries as soon as it is refused then retries
+ * four times a second per connection, instead of as fast as this process can refuse.
  *
- * @returns what to wait for before refusing; undefined: refuse at once.
+ * @returns a promise to await before refusing; undefined: refuse at once
  */
 export function createRefusalDelay(
   options: RefusalDelayOptions = {},

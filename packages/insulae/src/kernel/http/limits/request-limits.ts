@@ -1,20 +1,21 @@
 /**
- * Which buckets a request is charged to: once to the installation's, and once to
+ * Decides which buckets a request is charged to: the installation's, and
  *
- *   the client's, for log-in and the like     `limit: "credentials"`   before anything is looked up
- *   the client's, where there are no credentials                       before anything is looked up
- *   the tenant's, for one of its users                                 once it is known who asks
- *   the tenant's second, for a URL that was signed for it              before anything but the tenant is looked up
- *   the account's, outside tenants                                     once it is known who asks
- *   the client's, where the credentials are no good                    once that is known
+ *   the client's        `limit: "credentials"` (log-in etc.)   before any look-up
+ *   the client's        no credentials                         before any look-up
+ *   the tenant's        one of its users                       once the caller is known
+ *   the tenant's second `limit: "signed"` (a signed URL)       once the URL's tenant is known
+ *   the account's       outside tenants                        once the caller is known
+ *   the client's        invalid credentials                    once that is known
  *
- * and to the host's, where that has a limit of its own: it is everybody's at that host.
+ * and the host's bucket, if it has a limit of its own, which all its callers share.
  *
- * A request that will be refused costs next to nothing: `refuseIfExhausted` looks at the buckets before anybody is
- * looked up. For credentials that were good before, it looks at those that they were charged to; for all others, at the
- * client's. A refusal of somebody who is known (another tenant, a permission they lack) is charged to
- * them like what they are granted, so that it soon becomes a 429, and delayed like one while there are
- * many. Strangers don't spend what a tenant has: else anybody could spend it for them.
+ * A request that will be refused costs next to nothing: `refuseIfExhausted` checks the buckets
+ * before any look-up. For credentials that were valid before, it checks the buckets they were
+ * charged to; for all others, the client's. When a known caller is refused (another tenant, a
+ * missing permission), they are charged as for a success, so that repeated attempts soon become
+ * 429s; many such refusals are also delayed. Strangers are never charged to a tenant: anybody could
+ * use up its rate.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { RateLimits } from "../../../config/config.ts";
@@ -42,25 +43,27 @@ const refusals = counter(
   ["policy"],
 );
 
-/** So many 403 of known callers are answered at once in a second. */
+/** 403 responses per second to known callers that are sent without delay. */
 const callersRefusedPerSecond = 500;
 
 type Limit = Route["options"]["limit"];
 
-/** The steps of a request that limit it, in the order in which they come. */
+/** The limiting steps of a request, in their order. */
 export interface RequestLimits {
   /**
-   * Refuses whoever would be refused anyway: what they present was charged to a bucket that is empty now, or
-   * they are a stranger whose client's is.
+   * Refuses a request that would be refused anyway: the bucket that its credentials were last
+   * charged to is empty, or, for strangers, their client's is.
    */
   refuseIfExhausted(state: RequestState, limit?: Limit): MaybePromise<void>;
-  /** Charges those whom it makes no difference to who they are: strangers, log-ins, signed URLs. */
+  /** Charges requests whose payer doesn't depend on the caller: strangers, log-ins, signed URLs. */
   chargeAhead(state: RequestState, limit: Limit): MaybePromise<void>;
-  /** Charges the caller, or the client if nobody is known, and the host. */
+  /** Charges the caller (or the client if unknown) and the host. */
   chargeCaller(state: RequestState, limit: Limit): MaybePromise<void>;
-  /** Charges whose fault it is that a step failed, unless that is paid for. @throws the error, now or later */
+  /**
+   * Charges whoever caused a step to fail, unless already paid. @throws the error, possibly delayed
+   */
   chargeFailure(state: RequestState, error: unknown): MaybePromise<never>;
-  /** Charges the client, for what is answered to everybody alike. */
+  /** Charges the client, for responses that don't depend on the caller. */
   chargeAnonymous(state: RequestState): MaybePromise<void>;
   /** Has the request wait while enough others of its tenant run. */
   readonly throttle: TenantThrottle;
@@ -70,19 +73,19 @@ export interface RequestLimitsOptions {
   readonly limits: RateLimits;
   readonly metrics: Metrics;
   readonly limiter: Limiter;
-  /** The tenant as it is now; a promise where it has to be fetched. */
+  /** The tenant's current state; a promise if it must be fetched. */
   readonly findTenant: (id: TenantId) => MaybePromise<Tenant | undefined>;
-  /** The tenant that the URL of a route with `limit: "signed"` was signed for; undefined: it is not valid. */
+  /** The tenant that the URL of a `limit: "signed"` route was signed for; undefined: invalid. */
   readonly signedFor?: (request: FastifyRequest) => TenantId | undefined;
-  /** Counts a request of a tenant's user that is let in. @throws quotaExceeded */
+  /** Counts an admitted request of a tenant's user. @throws quotaExceeded */
   readonly count?: (tenant: Tenant) => void;
 }
 
-/** Limits. Each of its functions throws rateLimitExceeded, or rejects with it. */
+/** Every function throws rateLimitExceeded or rejects with it. */
 export function createRequestLimits(options: RequestLimitsOptions): RequestLimits {
   const { limits, limiter, metrics, findTenant, count, signedFor } = options;
   const countRefused = (policy: Policy) => metrics.counter(refusals, { policy }).add();
-  // From the beginning, so that the first refusal is an increase.
+  // Create the series now, so that the first refusal shows as an increase.
   for (const policy of ["global", "tenant", "host", "account", "anonymous", "credentials"]) {
     metrics.counter(refusals, { policy });
   }
@@ -91,19 +94,19 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
   const delay = createRefusalDelay();
   const delayCallers = createRefusalDelay({ perSecond: callersRefusedPerSecond });
 
-  /** What a known caller's request would be charged to; undefined where that isn't at hand. */
+  /** The charges of a known caller's request; undefined if they aren't cached. */
   const knownCharges = (request: FastifyRequest, payer: Payer): readonly Charge[] | undefined => {
     if (payer.tenantId === undefined) return charges.account(payer.accountId);
     const tenant = findTenant(payer.tenantId);
     if (tenant instanceof Promise) {
-      // Identifying the caller asks for it again, and hears of it if that fails.
+      // `identify` asks again and reports the failure.
       tenant.catch(() => {});
       return undefined;
     }
     return tenant && withHost(charges.tenant(tenant), request, tenant);
   };
 
-  /** What the request of a signed URL is charged to; undefined where it isn't valid, or its tenant is gone. */
+  /** The charges of a signed URL; undefined if it is invalid or its tenant no longer exists. */
   const signedCharges = (request: FastifyRequest): MaybePromise<readonly Charge[] | undefined> => {
     const id = signedFor?.(request);
     return chain(id && findTenant(id), (tenant) =>
@@ -111,7 +114,7 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
     );
   };
 
-  /** What a request would be charged to, as far as can be told before anybody is looked up. */
+  /** The charges of a request, as far as known before any look-up. */
   const chargesBefore = (state: RequestState, limit: Limit) => {
     const { request, client } = state;
     if (limit === "signed") {
@@ -120,13 +123,15 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
     if (limit) return charges.stranger(client, limit);
     state.payer = known.payer(request);
     if (state.payer) return knownCharges(request, state.payer);
-    // New credentials may be good ones, for which strangers leave a part of the installation's bucket.
+    // New credentials may be valid; part of the installation's bucket is reserved for those.
     return known.isPresented(request)
       ? charges.client(client, "anonymous")
       : charges.stranger(client, "anonymous");
   };
 
-  /** Refuses, if that is the outcome; sooner or later, so that a flood's retries come slower. */
+  /**
+   * Throws the refusal, if there is one; delayed if there are many, which slows a flood's retries.
+   */
   const settle = (
     reply: FastifyReply,
     some: readonly Charge[],
@@ -146,7 +151,7 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
       : settle(reply, some, outcome);
   };
 
-  /** Whose fault it is pays: the caller, if they are known, or else the client. */
+  /** Charges the caller if known, otherwise the client. */
   const payForFailure = (
     { request, reply, client, payer }: RequestState,
     error: unknown,
@@ -182,7 +187,7 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
       const { request, reply, client, caller, payer } = state;
       const { user, tenant } = caller ?? {};
       if (state.isPaidAhead) {
-        // The bucket of a signed URL is its tenant's, whatever the host.
+        // A signed URL is charged to its own tenant, whatever the host.
         return limit === "signed" ? undefined : take(reply, withHost([], request, tenant));
       }
       if (!user)
@@ -197,7 +202,8 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
     chargeFailure(state, error) {
       if (state.isPaidAhead) throw error;
       return chain(payForFailure(state, error), (): MaybePromise<never> => {
-        // Others have few enough before their client's bucket is empty; a plan may grant ten thousand.
+        // Strangers need no delay: their client's bucket is soon empty. A plan may allow ten
+        // thousand.
         const wait = error instanceof CallerRefused ? delayCallers() : undefined;
         return chain(wait, () => {
           throw error;
@@ -208,7 +214,7 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
   };
 }
 
-/** These, and the host's, if it has a limit of its own. */
+/** Adds the host's charge, if it has a limit of its own. */
 function withHost(
   some: readonly Charge[],
   request: FastifyRequest,
@@ -219,9 +225,9 @@ function withHost(
 }
 
 /**
- * Names the bucket that refused the client, or the one of its own with the least left.
+ * Reports the bucket that refused, or the caller's own with the least left.
  *
- * @returns the refusal, if it is one.
+ * @returns the refusal, if it is one
  */
 function setRateHeaders(
   reply: FastifyReply,
@@ -231,7 +237,7 @@ function setRateHeaders(
 ): AppError | undefined {
   const index = refused >= 0 ? refused : scarcest(charges, spent);
   const [named, missing = 0] = [charges[index], spent[index]];
-  // What is left for all is nobody's business, while there is something left.
+  // Don't reveal how much of the installation's bucket is left.
   if (!named || (named.policy === "global" && refused < 0)) return undefined;
   const headers = rateHeaders(named, missing, Date.now());
   for (const [name, value] of headers) reply.header(name, value);
@@ -244,7 +250,7 @@ function setRateHeaders(
   });
 }
 
-/** The caller's own come after the installation's. */
+/** The index of the bucket with the least left; the caller's own come after the installation's. */
 function scarcest(charges: readonly Charge[], spent: readonly number[]): number {
   let found = charges.length - 1;
   if (found < 2) return found;
@@ -258,7 +264,7 @@ function scarcest(charges: readonly Charge[], spent: readonly number[]): number 
   return found;
 }
 
-/** Nothing is limited: for what a load balancer asks. */
+/** No limits: for load balancers' health checks. */
 export const unlimited: RequestLimits = {
   refuseIfExhausted() {},
   chargeAhead() {},

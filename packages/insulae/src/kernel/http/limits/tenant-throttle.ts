@@ -1,14 +1,13 @@
 /**
- * How many requests of a tenant are at work at a time: an adaptive concurrency limit.
+ * Bounds how many requests of a tenant run at a time: an adaptive concurrency limit.
  *
- * One process answers for all tenants. Of a tenant with sixty-four requests ready, sixty-four would be
- * begun before another tenant's one is looked at, and they would keep the database as busy as this
- * process. So while more than one tenant asks and the event loop is busy, a tenant has two at work, and
- * its others wait in line; whenever the loop has time left, a quarter more than before.
+ * One process serves all tenants. Without this, 64 ready requests of one tenant would start before
+ * another tenant's first, and keep process and database busy. So while several tenants have
+ * requests and the event loop is busy, each tenant runs two and its others wait in line. Whenever
+ * the loop has spare time, the limit rises by a quarter.
  *
- * What is at work when a tick ends counts no longer: it waits for something else than this process, an
- * upload or a slow statement, of which a tenant may have as many as ever. A tenant alone is never held
- * up.
+ * Requests still running after a 50 ms tick stop counting: they wait for I/O (an upload, a slow
+ * statement), not for this process. A tenant alone is never delayed.
  */
 import { busyLoop } from "../../lib/event-loop.ts";
 import { Fifo } from "../../lib/fifo.ts";
@@ -18,28 +17,28 @@ import type { RequestState } from "../state/request-state.ts";
 
 export interface TenantThrottleOptions {
   readonly metrics: Metrics;
-  /** @returns whether the event loop has been busy since it was asked last. */
+  /** @returns whether the event loop was busy since the last call */
   readonly isBusy?: () => boolean;
 }
 
 /**
- * @param tenant whose request it is; undefined: nobody's, which is not held up.
- * @returns what to wait for before the request is begun; undefined: begin at once. If the client goes
- *   meanwhile, it waits for ever.
+ * @param tenant whose request it is; undefined: no delay
+ * @returns a promise to await before beginning; undefined: begin at once. It never resolves if the
+ * client disconnects first.
  */
 export type TenantThrottle = (
   tenant: TenantId | undefined,
   request: ThrottledRequest,
 ) => Promise<void> | undefined;
 
-/** A part of its `RequestState`. */
+/** The part of `RequestState` that this needs. */
 export type ThrottledRequest = Pick<RequestState, "isGone" | "onClose">;
 
-/** A tenant's, while it is not alone. */
+/** A tenant's requests, while it is not alone. */
 interface Line {
-  /** Those that were begun in this tick, and are not over. */
+  /** Begun in this tick and still running. */
   atWork: number;
-  /** Most tenants never have any. */
+  /** Undefined until needed: most tenants never wait. */
   waiting: Fifo<() => void> | undefined;
 }
 
@@ -47,12 +46,12 @@ const least = 2;
 const growth = 1.25;
 const busyAbove = 0.75;
 const tickMs = 50;
-/** So long after another tenant has asked, a tenant counts as alone. */
+/** A tenant counts as alone this long after another's last request. */
 const aloneAfterMs = 1_000;
 
 const queued = counter(
   "insulae_requests_queued_total",
-  "Requests that waited until others of their tenant were over",
+  "Requests that waited for others of their tenant to finish",
 );
 
 export function createTenantThrottle(options: TenantThrottleOptions): TenantThrottle {
@@ -90,7 +89,7 @@ export function createTenantThrottle(options: TenantThrottleOptions): TenantThro
     timer ??= setTimeout(tick, tickMs).unref();
   };
 
-  /** @returns false: the client has gone. */
+  /** @returns false if the client has disconnected */
   const begin = (line: Line, request: ThrottledRequest): boolean => {
     if (request.isGone) return false;
     line.atWork += 1;

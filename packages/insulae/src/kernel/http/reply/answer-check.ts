@@ -1,8 +1,7 @@
 /**
- * Outside of production, each JSON answer is checked against its route's response schema before it is
- * sent: the very text, whether a serialiser or PostgreSQL wrote it. The schema is closed for this, so
- * that a column too many in a query fails in development instead of reaching a client. Production does
- * none of this.
+ * Outside production, validates the text of each JSON response against its route's schema before it
+ * is sent, whether a serialiser or PostgreSQL wrote it. The schema is closed for this, so that a
+ * superfluous column fails in development instead of reaching a client.
  */
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 import type { AppError } from "../../lib/errors.ts";
@@ -11,14 +10,16 @@ import { formatChecks } from "../../validation/formats.ts";
 import { closedAnswer } from "../../validation/schemas.ts";
 import { fieldErrors } from "../../validation/validation.ts";
 
-/** Checks the JSON text of an answer. @throws internalError that says what is wrong, and where. */
+/**
+ * Validates the JSON text of a response. @throws internalError that says what is wrong and where
+ */
 export type CheckJson = (status: number, text: string) => void;
 
 /**
- * Makes the check of a route's answers.
+ * Creates the validator of a route's responses.
  *
- * @param responses the schemas by status; null where the answer has no body.
- * @param route names the route in errors: `GET /api/v1/contacts`.
+ * @param responses the schemas by status; null for a response without body
+ * @param route names the route in errors: `GET /api/v1/contacts`
  */
 export type AnswerChecks = (
   responses: ReadonlyMap<number, object | null>,
@@ -30,7 +31,7 @@ export function createAnswerChecks(): AnswerChecks {
     strict: false,
     validateSchema: false,
     unicodeRegExp: true,
-    // Errors have what is wrong: a number in the place of a text says where it comes from.
+    // Include the values in errors: a number instead of a string shows where it comes from.
     verbose: true,
     formats: { ...formatChecks, "date-time": isOneSpelling },
   });
@@ -41,7 +42,8 @@ export function createAnswerChecks(): AnswerChecks {
       const known = validators.get(status);
       if (known) return known;
       const schema = responses.get(status);
-      if (!schema) throw answerMismatch(`${route} answered ${status}, which it does not declare`);
+      if (!schema)
+        throw answerMismatch(`${route} answered ${status}, a status that it does not declare`);
       const made = ajv.compile(closedAnswer(schema));
       validators.set(status, made);
       return made;
@@ -55,11 +57,11 @@ export function createAnswerChecks(): AnswerChecks {
   };
 }
 
-/** Answers spell times in one way (times.ts); requests may in any that RFC 3339 has. */
+/** Responses use one format for times (times.ts); requests may use any of RFC 3339. */
 const isOneSpelling = (text: string): boolean =>
   /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/.test(text);
 
-/** A 500 whose detail is for the developer: answers are only checked outside of production. */
+/** A 500 whose detail is meant for the developer. */
 export const answerMismatch = (detail: string): AppError => internalError({ detail });
 
 function parsed(text: string, route: string, status: number): unknown {
@@ -70,7 +72,7 @@ function parsed(text: string, route: string, status: number): unknown {
   }
 }
 
-/** `/items/0/id: must be string`. A union has an error for each of its parts: a few will do. */
+/** `/items/0/id: must be string`. A union reports an error per member, so only a few are listed. */
 const faults = (errors: readonly ErrorObject[]): string => {
   const few = errors.slice(0, 3);
   const found = fieldErrors(few, "").map(
@@ -79,9 +81,9 @@ const faults = (errors: readonly ErrorObject[]): string => {
   return [...found, ...(few.some(isNumberForText) ? [numberForText] : [])].join("; ");
 };
 
-/** As a `Json` has it: the serialiser would have made text of it. */
+/** In a `Json`, where no serialiser converts numbers to strings. */
 const isNumberForText = ({ keyword, params, data }: ErrorObject): boolean =>
   keyword === "type" && params.type === "string" && typeof data === "number";
 
 const numberForText =
-  "a bigint or numeric is a number in PostgreSQL's JSON: select it as text (sql<string>`total::text`)";
+  "PostgreSQL writes bigint and numeric as JSON numbers: select them as text (sql<string>`total::text`)";

@@ -26,16 +26,16 @@ declare module "fastify" {
 
 export interface AnswerErrorOptions {
   readonly constraints: ConstraintErrors;
-  /** Begins a request that the router refused, before there was a route. */
+  /** Begins a request that the router refused before matching a route. */
   readonly beginUnrouted: (request: FastifyRequest, reply: FastifyReply) => void;
   /** Lets pages of other origins read the error. */
   readonly admitError: (request: FastifyRequest, reply: FastifyReply) => void;
-  /** Whether problems say what was wrong: not in production. */
+  /** Whether problems include the cause; not in production. */
   readonly debug: boolean;
   readonly log: Logger;
 }
 
-/** Fastify's error handler: the one place where errors become answers. */
+/** Fastify's error handler: the one place that turns errors into responses. */
 export function createAnswerError({
   constraints,
   beginUnrouted,
@@ -51,7 +51,7 @@ export function createAnswerError({
     );
 
   return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
-    // Errors of the router come before any route.
+    // The router's errors come before any route's hooks.
     if (!findState(request)) beginUnrouted(request, reply);
     admitError(request, reply);
     let thrown = error;
@@ -65,7 +65,7 @@ export function createAnswerError({
     if (visible.status >= 500 && !isAbort(error, request, reply)) {
       const line = requestLog(request, log);
       if (visible.status === 503) {
-        // It is known, and there are many while something is away: each says why, not where.
+        // Expected and frequent during an outage: log the reason without a stack trace.
         line.warn({ code: visible.code, reason: reasonOf(error) }, visible.title);
       } else {
         const { route, frame } = contextOf(thrown, request);
@@ -82,14 +82,14 @@ export function createAnswerError({
   };
 }
 
-/** What the first cause says. */
+/** The message of the innermost cause. */
 function reasonOf(error: unknown): string {
   let first = asError(error);
   for (let depth = 0; depth < 10 && first.cause instanceof Error; depth += 1) first = first.cause;
   return first.message;
 }
 
-/** The status, type and body that the route gives an error. */
+/** The status, content type and body, in the route's error format. */
 function rendered(error: AppError, request: FastifyRequest, debug: ErrorContext | undefined) {
   const shape = request.routeOptions.config.errorShape ?? findState(request)?.errorShape;
   if (!shape) {
@@ -109,7 +109,7 @@ const contextOf = (error: unknown, request: FastifyRequest): ErrorContext =>
     at: request.routeOptions.config.declaredAt,
   });
 
-/** Outside of production: what an error's answer has that its route does not declare. */
+/** Outside production: how the error response violates the route's declaration, if it does. */
 function findMismatch(
   { status, text }: ReturnType<typeof rendered>,
   request: FastifyRequest,
@@ -123,10 +123,11 @@ function findMismatch(
   }
 }
 
-/** The client went away while it was still sending, or before it was sent a stream's first piece. */
+/** The client disconnected while sending, or before the first piece of a stream was sent. */
 function isAbort(error: unknown, request: FastifyRequest, reply: FastifyReply): boolean {
   if (!(error instanceof Error)) return false;
   if (error === request.raw.errored) return true;
-  // What Node says of an answer that cannot be written; if another stream broke, the answer still can.
+  // Node's error for a response that can't be written. If another stream broke, the response still
+  // can be.
   return Reflect.get(error, "code") === "ERR_STREAM_PREMATURE_CLOSE" && reply.raw.destroyed;
 }

@@ -1,8 +1,8 @@
 /**
- * Turns what a handler returned into an answer. Text that PostgreSQL built (`Json`) is passed on as
- * it is; a Kysely query is run and its rows are the answer; what gives text piece by piece is sent
- * piece by piece, as fast as the client takes it; other values are written by a serialiser made from
- * the response's schema, which leaves out what the schema does not name.
+ * Turns a handler's return value into a response. `Json` text built by PostgreSQL is sent as it is;
+ * a Kysely query is executed and its rows sent; an async iterable is streamed as fast as the client
+ * reads; other values go through a serialiser of the response schema, which omits undeclared
+ * members.
  */
 import { Readable } from "node:stream";
 import type { FastifyReply } from "fastify";
@@ -19,34 +19,35 @@ const jsonType = "application/json; charset=utf-8";
 
 type Serialise = (value: unknown) => string;
 
-/** What is sent: text, bytes, or nothing. */
+/** Text, bytes, or no body. */
 export type Payload = string | Buffer | undefined;
 
 type Finish = () => Promise<void> | undefined;
 
 export interface Answer {
   /**
-   * Sends one value, or what a promise of it becomes.
+   * Sends the value, or what it resolves to.
    *
-   * @param finish what is to be done once the handler has given it; undefined: nothing to wait for.
+   * @param finish called when the handler's value is there; returns undefined if there is nothing
+   * to await
    */
   readonly send: (reply: FastifyReply, value: unknown, finish: Finish) => void;
-  /** The same, short of sending it: sets the headers, and gives what is to be sent. */
+  /** Like `send`, but sets the headers and returns the payload instead of sending it. */
   readonly render: (reply: FastifyReply, value: unknown) => Promise<Payload>;
   /** The JSON that would be sent for the value with status 200. */
   readonly text: (reply: FastifyReply, value: unknown) => string;
 }
 
-/** Which answers of a route get an `ETag`, and whether they are those of a GET. */
+/** Which responses of a route get an `ETag`, and whether it is a GET. */
 export interface TaggedAnswers {
   readonly statuses: ReadonlySet<number>;
   readonly read: boolean;
 }
 
 /**
- * @param responses the schemas by status; null where the answer has no body.
- * @param name names the route in errors.
- * @param check what checks JSON before it is sent; without it, what is sent is not looked at again.
+ * @param responses the schemas by status; null for a response without body
+ * @param name names the route in errors
+ * @param check validates JSON before it is sent; absent in production
  */
 export function createAnswer(
   responses: ReadonlyMap<number, object | null>,
@@ -57,7 +58,7 @@ export function createAnswer(
   const serialisers = new Map<number, Serialise>();
   const respellers = new Map<number, (json: string) => string>();
 
-  /** The text of `Json`, with its times in the one spelling. */
+  /** The text of `Json`, with times in the one format of the API. */
   const jsonText = (status: number, { text }: Json): string => {
     let respell = respellers.get(status);
     if (!respell) {
@@ -72,8 +73,8 @@ export function createAnswer(
     const known = serialisers.get(status);
     if (known) return known;
     const schema = responses.get(status);
-    if (!schema) throw new Error(`${name} answered something where status ${status} has no body`);
-    // Compiled at the first answer, not at boot: a start would wait for those of all routes.
+    if (!schema) throw new Error(`${name} returned a body, but its status ${status} has none`);
+    // Compiled on first use, because compiling all at boot would delay the start.
     const write = reply.compileSerializationSchema({ ...plainSchema(schema) }) as Serialise;
     const respell = respellerOf(schema);
     const made: Serialise = (value) => write(respell(value));
@@ -91,7 +92,7 @@ export function createAnswer(
     const status = reply.statusCode;
     if (value === undefined) {
       if (responses.get(status) !== null) {
-        throw new Error(`${name} answered nothing where status ${status} has a body`);
+        throw new Error(`${name} returned nothing, but its status ${status} has a body`);
       }
       return undefined;
     }
@@ -105,14 +106,14 @@ export function createAnswer(
     return text;
   };
 
-  /** The type of what is no JSON has to be one that the schema of its status names. */
+  /** The content type of a non-JSON response must be one that its status declares. */
   const requireDeclaredType = (reply: FastifyReply): void => {
     const type = String(reply.getHeader("content-type")).split(";", 1)[0] ?? "";
     const schema = responses.get(reply.statusCode);
     const declared = schema ? mediaTypesOf(schema) : [];
     if (declared.includes(type) || declared.includes("*/*")) return;
     throw answerMismatch(
-      `${name} answered ${reply.statusCode} with the type ${type}, which it does not declare`,
+      `${name} answered ${reply.statusCode} with content type ${type}, which it does not declare`,
     );
   };
 
@@ -127,7 +128,7 @@ export function createAnswer(
     if (isQuery(value)) later(reply, value.execute());
     else if (isStream(value) && reply.hasHeader("content-type")) {
       if (check) requireDeclaredType(reply);
-      // Not in object mode, so that pieces are buffered by their size, not by their number.
+      // Not in object mode, so that buffering is by bytes, not by number of pieces.
       reply.send(Readable.from(takeInTime(value, reply.raw), { objectMode: false }));
     } else reply.send(tag(reply, payloadOf(reply, value)));
   };
@@ -172,7 +173,7 @@ export function createAnswer(
   };
 }
 
-/** What a handler's value comes to: the promise awaited, the query run. */
+/** Awaits the promise, or executes the query. */
 export async function settle(value: unknown): Promise<unknown> {
   const settled = await value;
   return isQuery(settled) ? settled.execute() : settled;
@@ -187,7 +188,7 @@ function isPromise(value: unknown): value is PromiseLike<unknown> {
   );
 }
 
-/** A query of Kysely that has not been run. */
+/** A Kysely query that has not been executed. */
 function isQuery(value: unknown): value is { execute: () => Promise<unknown[]> } {
   return (
     typeof value === "object" &&
@@ -199,12 +200,12 @@ function isQuery(value: unknown): value is { execute: () => Promise<unknown[]> }
   );
 }
 
-/** Text or bytes of another type than JSON, piece by piece; such as an async generator's. */
+/** Text or bytes in pieces, such as an async generator's, of a type other than JSON. */
 function isStream(value: unknown): value is AsyncIterable<string | Uint8Array> {
   return typeof value === "object" && value !== null && Symbol.asyncIterator in value;
 }
 
-/** Text or bytes of another type than JSON, which the handler has named in `content-type`. */
+/** Text or bytes whose `content-type` the handler has set. */
 function isRaw(value: unknown): value is string | Buffer {
   return typeof value === "string" || Buffer.isBuffer(value);
 }

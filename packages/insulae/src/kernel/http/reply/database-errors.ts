@@ -1,7 +1,7 @@
 /**
- * What PostgreSQL refuses becomes an error that says nothing of the database: no value, no table,
- * no constraint's name. A feature says by `constraints` what a violation of its own means; the rest
- * gets a general answer by its SQLSTATE (PostgreSQL manual, appendix A).
+ * Maps PostgreSQL's errors to errors that reveal nothing of the database: no value, table or
+ * constraint. A feature maps its own constraints with `constraints`; the rest is mapped by SQLSTATE
+ * (PostgreSQL manual, appendix A).
  */
 import {
   databaseUnavailable,
@@ -43,7 +43,7 @@ export const concurrentChange = defineError(
   409,
   "Another request changed this at the same time. Retry.",
 );
-/** Which error a violated constraint becomes, by the constraint's name, of all features. */
+/** All features' errors for violated constraints, by the constraint's name. */
 export type ConstraintErrors = ReadonlyMap<string, ErrorFactory>;
 
 const valueTooLarge = defineError(
@@ -52,11 +52,11 @@ const valueTooLarge = defineError(
   "A value is too large to store. Shorten it.",
 );
 
-/** @returns undefined if the error is not PostgreSQL's, or means that the server itself is wrong. */
+/** @returns undefined if the error is not PostgreSQL's, or is the server's own fault */
 export function databaseError(error: unknown, constraints: ConstraintErrors): AppError | undefined {
   const state = sqlState(error);
   if (state === undefined) return undefined;
-  // Others name a constraint too, such as a key's index into which a value does not fit.
+  // Other classes name a constraint too, such as the index of a key that is too large for it.
   const known = state.startsWith("23") && constraints.get(textProperty(error, "constraint"));
   if (known) return known({ cause: error });
   switch (state) {
@@ -81,9 +81,9 @@ export function databaseError(error: unknown, constraints: ConstraintErrors): Ap
     case "57014":
       return statementTimeout(retryLater(error));
   }
-  // Text too long, a number out of range, a bad date, pattern or query, what can't be stored.
+  // Text too long, number out of range, invalid date, pattern or query, unstorable characters.
   if (state.startsWith("22") && !isOurs(state, error)) return invalidValue({ cause: error });
-  // An index row that is too large, and JSON or a query that is too complex.
+  // An index row that is too large; JSON or a query that is too complex.
   if (state === "54000" || state === "54001") return valueTooLarge({ cause: error });
   // Connection trouble, out of resources, shutting down or starting up.
   if (/^(08|53|57P)/.test(state) || takesNoWrites(state))
@@ -91,21 +91,24 @@ export function databaseError(error: unknown, constraints: ConstraintErrors): Ap
   return undefined;
 }
 
-/** A division by zero, or a setting's value (a role that is not there): the server chose these. */
+/**
+ * Division by zero, or an invalid setting (a role that does not exist): both are the server's
+ * choice.
+ */
 const isOurs = (state: string, error: unknown): boolean =>
   state === "22012" || textProperty(error, "file") === "guc.c";
 
-/** Whether PostgreSQL itself said so. */
+/** Whether the error came from PostgreSQL itself. */
 export const isDatabaseError = (error: unknown): boolean => sqlState(error) !== undefined;
 
 /**
- * Whether PostgreSQL refused a value that passed the checks of its route, or one that the server made:
- * the client hears that a value is not valid, and the log which.
+ * Whether PostgreSQL refused a value that passed the route's validation, or one that the server
+ * made. The client learns that a value is invalid, the log which.
  */
 export const isRefusedValue = (error: unknown): boolean => /^(22|54)/.test(sqlState(error) ?? "");
 
-/** What PostgreSQL names of what was wrong: no values. */
-export function databaseFacts(error: unknown) {
+/** What PostgreSQL names in the error, without values. */
+export function databaseErrorFields(error: unknown) {
   const sqlstate = sqlState(error);
   if (sqlstate === undefined) return undefined;
   const named = (name: string) => textProperty(error, name) || undefined;
@@ -119,7 +122,8 @@ export function databaseFacts(error: unknown) {
 }
 
 function sqlState(error: unknown): string | undefined {
-  // A DatabaseError of `pg` has a severity too; system errors (EPIPE) have five letters as well.
+  // A `DatabaseError` of `pg` also has a severity; codes of system errors (EPIPE) can have five
+  // letters too.
   if (!(error instanceof Error) || !("severity" in error)) return undefined;
   const code = textProperty(error, "code");
   return /^[0-9A-Z]{5}$/.test(code) ? code : undefined;

@@ -1,8 +1,8 @@
 /**
- * Lists as files: all that a list's filters let through, newest first, as CSV or JSON lines. The rows are
- * fetched a part at a time by their key, the next part when the client has taken the last one; in between
- * no connection is held, so a client may be slow. What is added meanwhile is not in the file,
- * what is deleted meanwhile may be, and a row is as it was when its part was read.
+ * Exports lists as CSV or JSON lines: all rows that match the filters, newest first. Rows are
+ * fetched in parts by key, the next part once the client has read the last. No connection is held
+ * in between, so the client may be slow. Rows added meanwhile are not included, rows deleted
+ * meanwhile may be, and each row is as it was when its part was read.
  *
  * @example
  * r.get(
@@ -28,7 +28,7 @@ const formats = {
 
 type ExportFormat = keyof typeof formats;
 
-/** The query of an export: the `format`, and the filters that the list has. */
+/** The query of an export: `format`, and the list's filters. */
 export function exportQuery<Filters extends TProperties = Record<never, never>>(filters?: Filters) {
   return Type.Object({
     format: Type.Optional(
@@ -37,20 +37,19 @@ export function exportQuery<Filters extends TProperties = Record<never, never>>(
         description: "CSV with a line of names, or one JSON object a line.",
       }),
     ),
-    // Without filters there is nothing to spread, and `Filters` is the empty record.
+    // without filters, `Filters` is the empty record
     ...(filters as Filters),
   });
 }
 
-/** The answer of an export. */
+/** The response schema of an export. */
 export const exported = Type.Union([
   mediaText("text/csv", { description: "A file with one row a line." }),
   mediaText("application/x-ndjson"),
 ]);
 
-/** What is exported. */
 export interface ExportedList {
-  /** What a row is like; its members are the columns of the CSV. */
+  /** The schema of a row; its members are the CSV's columns. */
   readonly row: TObject;
   /** The rows after the one with the id `after`, from a statement's `part`; each has an `id`. */
   readonly next: (page: { after: string | undefined; limit: number }) => Promise<CutPage>;
@@ -59,7 +58,7 @@ export interface ExportedList {
 const rowsAtOnce = 500;
 
 interface ExportFile {
-  /** Of the file, without its ending. */
+  /** The file's name, without extension. */
   readonly name: string;
   readonly format: ExportFormat | undefined;
   readonly header: (name: string, value: string) => void;

@@ -1,9 +1,9 @@
 /**
- * Entity tags and the conditions on them (RFC 9110 sections 8.8.3 and 13).
+ * Entity tags and conditional requests (RFC 9110, sections 8.8.3 and 13).
  *
- * A tag is a hash of the text of an answer, so it is had without looking into it, costs 0.6 µs for
- * 300 bytes, and is another one whenever a client would be shown something else. SHA-256, since who
- * may write a document could make two with one tag of a weaker hash, and so get past a reader's
+ * A tag is a hash of the response text: it needs no knowledge of the content, costs 0.6 µs for 300
+ * bytes, and changes whenever the client would see something else. SHA-256, because with a weaker
+ * hash a document's author could make two versions with one tag, and get past a reader's
  * `If-Match`.
  */
 import { hash } from "node:crypto";
@@ -25,16 +25,16 @@ export const invalidEntityTag = defineError(
 export const entityTagOf = (text: string): string =>
   `"${hash("sha256", text, "base64url").slice(0, 22)}"`;
 
-/** `*`, or the tags in quotes, the weak ones with their `W/`. */
+/** `*`, or quoted tags; weak ones with their `W/`. */
 type Tags = "*" | readonly string[];
 
-/** What a request's headers ask of the present state; see `conditionOf`. */
+/** The conditions in a request's headers; see `conditionOf`. */
 export interface Condition {
   readonly ifMatch: Tags | undefined;
   readonly ifNoneMatch: Tags | undefined;
 }
 
-/** Undefined: the request has no condition. @throws invalidEntityTag */
+/** Undefined: the request is unconditional. @throws invalidEntityTag */
 export function conditionOf(headers: IncomingHttpHeaders): Condition | undefined {
   const match = headers["if-match"];
   const noneMatch = headers["if-none-match"];
@@ -45,14 +45,14 @@ export function conditionOf(headers: IncomingHttpHeaders): Condition | undefined
   };
 }
 
-/** Refuses a change of what is not as the request says. @throws preconditionFailed */
+/** Refuses the request if its condition does not hold. @throws preconditionFailed */
 export function requireCondition({ ifMatch, ifNoneMatch }: Condition, tag: string): void {
   if (ifMatch !== undefined && !isStrongMatch(ifMatch, tag)) throw preconditionFailed();
   if (ifNoneMatch !== undefined && isWeakMatch(ifNoneMatch, tag)) throw preconditionFailed();
 }
 
 /**
- * Tags the answer to a GET, and leaves out its body (304) if the client has it already.
+ * Tags the response to a GET, and omits the body (304) if the client has it already.
  *
  * @throws invalidEntityTag, preconditionFailed
  */
@@ -65,7 +65,7 @@ export function tagRead(reply: FastifyReply, text: string): string | undefined {
 }
 
 /**
- * Whether the client of a GET has what the tag stands for already.
+ * Whether the client of a GET already has the tagged version.
  *
  * @throws invalidEntityTag, preconditionFailed
  */
@@ -89,7 +89,7 @@ function tagsOf(header: string): Tags {
   return tags;
 }
 
-// Ours are strong, so a weak one is none of ours where it has to be the same to the byte.
+// Our tags are strong, so where strong comparison is required a weak one never matches.
 const isStrongMatch = (tags: Tags, tag: string): boolean => tags === "*" || tags.includes(tag);
 
 const isWeakMatch = (tags: Tags, tag: string): boolean =>

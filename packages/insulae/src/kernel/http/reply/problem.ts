@@ -1,7 +1,7 @@
 /**
- * Every error leaves as `application/problem+json` (RFC 9457): `type`, `title`, `status`, `code`,
- * `request_id`, and where there is something to add, `detail` and `errors`. What is not an
- * `AppError` says nothing to the client and everything to the log.
+ * Every error is sent as `application/problem+json` (RFC 9457): `type`, `title`, `status`, `code`,
+ * `request_id`, and optionally `detail` and `errors`. An error that is not an `AppError` reveals
+ * nothing to the client and goes to the log in full.
  */
 import { applicationFrame, type CallSite } from "../../lib/call-site.ts";
 import { AppError, type ErrorFactory, type FieldError, statementOf } from "../../lib/errors.ts";
@@ -17,12 +17,12 @@ import {
   wrongMediaType,
 } from "../../lib/http-errors.ts";
 import { redactText } from "../../telemetry/redact.ts";
-import { type ConstraintErrors, databaseError, databaseFacts } from "./database-errors.ts";
+import { type ConstraintErrors, databaseError, databaseErrorFields } from "./database-errors.ts";
 
 export const problemType = "application/problem+json; charset=utf-8";
 
 export interface Problem {
-  /** `urn:insulae:problem:<code>`: stable, and nothing that has to be reachable. */
+  /** `urn:insulae:problem:<code>`: stable, and not an address. */
   readonly type: string;
   readonly title: string;
   readonly status: number;
@@ -32,13 +32,13 @@ export interface Problem {
   readonly errors?: readonly FieldError[];
 }
 
-/** What was wrong and where, for those who mend it: in the log, and in development in the answer too. */
+/** What failed and where: for the log, and in development for the response. */
 export interface ErrorContext {
   /** `GET /api/v1/notes/:id` */
   readonly route: string;
   readonly message: string;
   readonly sqlstate?: string | undefined;
-  /** The text of the SQL, without its values. */
+  /** The SQL text, without values. */
   readonly statement?: string | undefined;
   readonly table?: string | undefined;
   readonly column?: string | undefined;
@@ -49,10 +49,10 @@ export interface ErrorContext {
 }
 
 /**
- * The context of an error that nobody expected.
+ * The context of an unexpected error.
  *
- * @param route its name, and where it is declared: what is known where the error's stack has nothing of
- *   the application.
+ * @param route its name and the place of its declaration, for errors whose stack has no frame of
+ * the application
  */
 export function errorContextOf(
   error: Error,
@@ -64,13 +64,13 @@ export function errorContextOf(
   return {
     route: route.name,
     message: redactText(first.message),
-    ...databaseFacts(first),
+    ...databaseErrorFields(first),
     statement: statementOf(first),
     frame: frames.find((frame) => frame !== undefined),
   };
 }
 
-/** The body of the answer to an error. */
+/** The problem document of an error. */
 export function problemOf(error: AppError, requestId: string): Problem {
   return {
     ...error.members,
@@ -84,7 +84,7 @@ export function problemOf(error: AppError, requestId: string): Problem {
   };
 }
 
-/** Errors that Fastify raises before a handler runs, by their status; any other 4xx is a bad request. */
+/** Errors that Fastify raises before a handler runs, by status; any other 4xx is a bad request. */
 const frameworkErrors: Readonly<Record<number, ErrorFactory>> = {
   404: notFound,
   405: methodNotAllowed,
@@ -94,7 +94,7 @@ const frameworkErrors: Readonly<Record<number, ErrorFactory>> = {
   431: headersTooLarge,
 };
 
-/** The error that the client sees; `internal_error`, with the cause, for whatever is not known. */
+/** The error that the client sees; `internal_error`, with the cause, for unknown errors. */
 export function visibleError(error: unknown, constraints: ConstraintErrors): AppError {
   if (error instanceof AppError) return error;
   return (

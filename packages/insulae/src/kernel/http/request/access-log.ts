@@ -1,7 +1,7 @@
 /**
- * When a response closes: records its metrics, ends its span and, at level info, writes one access-log line: which
- * route, for whom, how it ended. Never the query, which may hold what people search for, and never
- * headers.
+ * When a response closes: records its metrics, ends its span and, at level info, writes one
+ * access-log line with the route, the caller and the outcome. Never the query, which can contain
+ * what people search for, and never headers.
  */
 import type { CountRequest } from "../../telemetry/http-metrics.ts";
 import type { LogRequest } from "../../telemetry/request-line.ts";

@@ -1,4 +1,7 @@
-/** The first step of every request, whichever route it is for: its state, the answer's headers, its end. */
+/**
+ * The first step of every request: creates its state, sets the response headers, and observes its
+ * end.
+ */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { createClientOf } from "../../lib/client-address.ts";
 import type { HttpMetrics } from "../../telemetry/http-metrics.ts";
@@ -16,10 +19,10 @@ export interface BeginRequestOptions {
   readonly tracing: Tracing | undefined;
 }
 
-/** @param path the route's pattern; undefined where there is none. */
+/** @param path the route's pattern; undefined without a route */
 export type BeginAt = (path: string | undefined) => BeginRequest;
 
-/** Gives a request its state, and the answer its headers. */
+/** Creates the state and sets the headers. */
 export type BeginRequest = (request: FastifyRequest, reply: FastifyReply) => RequestState;
 
 export function createBeginRequest(options: BeginRequestOptions): BeginAt {
@@ -47,7 +50,7 @@ export function createBeginRequest(options: BeginRequestOptions): BeginAt {
       setState(request, state);
       for (const [name, value] of entries) reply.header(name, value);
       reply.header("x-request-id", request.id);
-      // It comes once; `once` would make two more objects for each request.
+      // The event comes once; `once` would allocate two more objects per request.
       reply.raw.on("close", () => {
         recordRequest(state, count, logRequest);
         state.close();

@@ -1,13 +1,13 @@
 /**
- * `If-Match` on what people edit. The GET by id that declares `etag` says what there is; the PUT,
- * PATCH and DELETE of the same path are done only if that is what the client has seen:
+ * `If-Match` on changes. The GET by id that declares `etag` defines the current version; PUT, PATCH
+ * and DELETE of the same path run only if the client has seen it:
  *
- *     begin · lock the row · what would the GET answer now? · its tag is not the client's: 412
- *                                                            · it is: the handler's write · commit
+ *     begin · lock the row · render the GET · tag differs from the client's: 412
+ *                                           · tag matches: the handler's write · commit
  *
- * All of it is in the transaction of the handler's first write (data/write-guard.ts), so nobody
- * can come in between, and of many who have seen the same, one wins. A request without a condition
- * takes none of this.
+ * All of this runs in the transaction of the handler's first write (data/write-guard.ts), so
+ * nothing can come in between, and of several clients that saw the same version one wins. An
+ * unconditional request takes none of these steps.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { sql } from "kysely";
@@ -22,10 +22,10 @@ import {
   requireCondition,
 } from "../reply/preconditions.ts";
 import type { Caller } from "../state/request-state.ts";
-import { RequestContext, type RouteSetting } from "./request-context.ts";
+import { RequestContext, type RouteDeps } from "./request-context.ts";
 
 export interface ConditionalCall {
-  readonly setting: RouteSetting;
+  readonly deps: RouteDeps;
   readonly caller: Caller;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
@@ -33,11 +33,11 @@ export interface ConditionalCall {
 
 type Handle = (context: RequestContext) => unknown;
 
-/** Runs the handler of a change on the condition that the request has. */
+/** Runs a change under the condition of its request. */
 export interface Conditional {
-  /** Undefined: the request has none. @throws invalidEntityTag */
+  /** Undefined: the request is unconditional. @throws invalidEntityTag */
   readonly conditionOf: (request: FastifyRequest) => Condition | undefined;
-  /** The context, whose writes wait for the check, and the handler's value. */
+  /** Calls the handler with a context whose writes wait for the check. */
   readonly run: (
     call: ConditionalCall,
     condition: Condition,
@@ -45,16 +45,16 @@ export interface Conditional {
   ) => { readonly context: RequestContext; readonly value: Promise<unknown> };
 }
 
-/** @param get the GET that shows what is changed. */
+/** @param get the GET of the resource that is changed */
 export function createConditional(get: Route): Conditional {
   const answer = createAnswer(responsesOf(get.options.response), `GET ${routePath(get)}`);
-  // Its context is the one that the declaration was checked against.
+  // the declaration was checked against this context
   const show = get.handler as Handle;
 
   return {
     conditionOf: ({ headers }) => conditionOf(headers),
     run(call, condition, handle) {
-      const { setting, request, reply, caller } = call;
+      const { deps, request, reply, caller } = call;
       const { etag } = get.options;
       let checked = false;
       const check = (value: unknown): void => {
@@ -70,7 +70,7 @@ export function createConditional(get: Route): Conditional {
             })
           : undefined;
       const context = new RequestContext(
-        setting,
+        deps,
         guarded ? new OnDatabase(caller, guarded.db) : caller,
         request,
         reply,
@@ -78,8 +78,8 @@ export function createConditional(get: Route): Conditional {
       );
       const done = async () => {
         const value = await settle(handle(context));
-        // Whoever writes this route has to know: what they wrote was not compared with anything.
-        if (!checked) throw new Error(`${setting.list} has not looked at the request's If-Match`);
+        // A bug in the route: its write was not compared with anything.
+        if (!checked) throw new Error(`${deps.list} has not looked at the request's If-Match`);
         return value;
       };
       return { context, value: done() };
@@ -87,10 +87,10 @@ export function createConditional(get: Route): Conditional {
   };
 }
 
-const contextOf = ({ setting, caller, request, reply }: ConditionalCall) =>
-  new RequestContext(setting, caller, request, reply);
+const contextOf = ({ deps, caller, request, reply }: ConditionalCall) =>
+  new RequestContext(deps, caller, request, reply);
 
-/** The path has an id, which its schema was checked for. */
+/** the path has an id, whose schema was checked */
 const idOf = ({ params }: FastifyRequest): string => (params as { id: string }).id;
 
 type Db = TenantDatabase<Record<never, never>>;
@@ -100,12 +100,12 @@ async function lock(
   tx: Db,
   id: string,
 ): Promise<void> {
-  // The tables are those that the function was declared with.
+  // the function was declared with these tables
   if (typeof etag === "function") await etag(tx as never, id);
   else await sql`select from ${sql.table(etag)} where id = ${id} for update`.execute(tx);
 }
 
-/** For the same request, on another database; what is a getter stays one. */
+/** The same caller, on another database. Getters stay lazy. */
 class OnDatabase implements Caller {
   readonly tenant: Caller["tenant"];
   readonly user: Caller["user"];

@@ -1,21 +1,20 @@
 /**
- * What a browser is told about pages of other origins (CORS, Fetch standard section 3.3), and what is
- * refused because such a page could have caused it.
+ * CORS (Fetch standard, section 3.3), and the refusal of requests that a page of another origin
+ * could have forged.
  *
- * A page can make a browser send a request it may not read: with cookies, with a client certificate,
- * from inside a network. Only a request with `Authorization` or `X-API-Key` can't be forged so, because a
- * browser asks before it sends such a header. So whatever changes something and has none must come from a page of
- * this host or of an allowed origin, or from no page at all.
+ * A page can make a browser send requests whose responses it may not read: with cookies, with a
+ * client certificate, from inside a network. Only requests with `Authorization` or `X-API-Key`
+ * can't be forged this way, because the browser sends a preflight first. So a change without those
+ * headers must come from a page of this host, of an allowed origin, or from no page at all.
  *
- * A WebSocket is not kept from a page of any origin by the browser, which sends the cookie along and
- * names the origin. So a handshake must come from a page that is allowed, whatever it shows, or from
- * no browser: then it names no origin, and shows more than a cookie.
+ * Browsers let pages of any origin open WebSockets, with cookies, but name the origin. So a
+ * handshake must come from an allowed origin, whatever its credentials, or from a client that is no
+ * browser: it names no origin, and must present more than a cookie.
  *
- * The decision takes the host alone, and comes after the guard and the rate limits' gate, and before
- * anybody is authenticated. Pages that may read answers can also read the errors that come before it,
- * provided that their origin is in memory: a refusal looks nothing up. This is ours and not @fastify/cors,
- * which answers preflights in a hook before those of the routes, that is before the guard, and puts
- * that hook into every request.
+ * The decision needs only the host. It comes after the guard and the rate limits' first check, and
+ * before authentication. Allowed pages can also read errors from before this step if their origin
+ * is in memory; a refusal looks nothing up. Not @fastify/cors: it answers preflights in a hook
+ * before those of the routes, that is before the guard, and adds that hook to every request.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Route } from "../../feature/feature.ts";
@@ -26,20 +25,20 @@ import { isLocal, type Origins, type OriginVerdict } from "./origins.ts";
 
 export interface CorsOptions {
   readonly origins: Origins;
-  /** Whether pages of allowed origins may send cookies, and read what was answered to them. */
+  /** Whether pages of allowed origins may send cookies and read the responses. */
   readonly credentials: boolean;
-  /** Whether pages of this machine, on any port, may open WebSockets: for development. */
+  /** Development only: whether pages of this machine, on any port, may open WebSockets. */
   readonly localPages?: boolean;
 }
 
-interface CorsSetting extends CorsOptions {
-  /** Hears of each request of a page that may not read the answer, or was refused. */
+interface CorsDeps extends CorsOptions {
+  /** Called for each request of a page that may not read the response, or was refused. */
   readonly onForeign?: ((origin: string) => void) | undefined;
 }
 
 export interface Cors {
   /**
-   * Adds the headers for the page that the request comes from.
+   * Adds the headers for the page that sent the request.
    *
    * @throws originRefused, invalidHost
    */
@@ -50,9 +49,9 @@ export interface Cors {
   ) => MaybePromise<void>;
   /** Answers a preflight. @throws originRefused, invalidHost */
   readonly preflight: (request: FastifyRequest, reply: FastifyReply) => MaybePromise<void>;
-  /** Answers a preflight if it is to be granted and that needs no look-up. @returns whether it did */
+  /** Answers a preflight if it is allowed and needs no look-up. @returns whether it did */
   readonly preflightAtOnce: (request: FastifyRequest, reply: FastifyReply) => boolean;
-  /** Adds the headers to an error that came before `admit`, where that needs no look-up. */
+  /** Adds the headers to an error from before `admit`, if that needs no look-up. */
   readonly admitError: (request: FastifyRequest, reply: FastifyReply) => void;
 }
 
@@ -62,10 +61,10 @@ const requestHeaders =
 const exposedHeaders =
   "x-request-id, etag, location, retry-after, idempotent-replayed, ratelimit, ratelimit-policy, " +
   "x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, x-ratelimit-retryafter";
-/** Seconds; Chromium keeps none longer. What is then sent is judged each time. */
+/** Seconds; Chromium's maximum. The actual requests are still checked each time. */
 const maxAge = "7200";
 
-export function createCors(options: CorsSetting): Cors {
+export function createCors(options: CorsDeps): Cors {
   const { origins, credentials, localPages, onForeign } = options;
 
   const allow = (reply: FastifyReply, origin: string): void => {
@@ -138,7 +137,7 @@ export function createCors(options: CorsSetting): Cors {
     },
     admitError(request, reply) {
       const { origin } = request.headers;
-      // The answer to a preflight that failed is for the browser alone.
+      // The response to a failed preflight is for the browser alone.
       if (origin === undefined || isPreflight(request)) return;
       if (reply.hasHeader("access-control-allow-origin")) return;
       if (origins.isKnown(origin, request.host)) letRead(reply, origin);
@@ -146,35 +145,34 @@ export function createCors(options: CorsSetting): Cors {
   };
 }
 
-const maxTold = 100;
+const maxWarned = 100;
 
-/** Says so once for each origin, and of so many: a browser tells its page nothing that helps. */
-export function tellOfForeign(log: Logger): (origin: string) => void {
-  const told = new Set<string>();
+/** Warns once per origin, for up to 100 origins: the browser shows the page nothing useful. */
+export function warnOfForeignOrigins(log: Logger): (origin: string) => void {
+  const warned = new Set<string>();
   return (origin) => {
-    if (told.has(origin) || told.size === maxTold) return;
-    told.add(origin);
+    if (warned.has(origin) || warned.size === maxWarned) return;
+    warned.add(origin);
     log.warn(
       { origin: origin.slice(0, 300) },
-      "Pages of this origin may not use the API. CORS_ORIGINS, or the tenant's cors_origins, say which may",
+      "Pages of this origin may not use the API. Allow it with CORS_ORIGINS or the tenant's cors_origins",
     );
   };
 }
 
-/** A browser asks whether a page may send what it is about to send. */
 export const isPreflight = ({ method, headers }: FastifyRequest): boolean =>
   method === "OPTIONS" &&
   headers.origin !== undefined &&
   headers["access-control-request-method"] !== undefined;
 
-/** A page of any origin could have made a browser send it. */
+/** Whether a page of any origin could have made a browser send it. */
 const isForgeable = ({ method, headers }: FastifyRequest): boolean =>
   headers.authorization === undefined &&
   headers["x-api-key"] === undefined &&
   method !== "GET" &&
   method !== "HEAD";
 
-/** Fetch metadata: `none` is the user's own doing, and absent is an old browser or no browser. */
+/** Fetch metadata: `none` is a user's navigation; absent is an old browser or no browser. */
 const isFromElsewhere = ({ headers }: FastifyRequest): boolean => {
   const site = headers["sec-fetch-site"];
   return site !== undefined && site !== "same-origin" && site !== "none";

@@ -5,8 +5,8 @@ import type { Tenant } from "../../model/tenant.ts";
 import { framePolicy } from "./security-headers.ts";
 
 /**
- * What the host says of frames and of the size of requests. Its limit is the limits' matter, and its
- * origins are those of CORS.
+ * Applies the host's rules about frames and body size. Its rate limit and origins are applied
+ * elsewhere.
  *
  * @throws bodyTooLarge, lengthRequired
  */
@@ -20,7 +20,7 @@ export function obeyHost(request: FastifyRequest, reply: FastifyReply, tenant: T
   }
   if (maxRequestBytes === undefined) return;
   const { "content-length": length = "0", "transfer-encoding": encoding } = request.headers;
-  // What comes in pieces could be of any size.
+  // A chunked body could have any size.
   if (encoding !== undefined) throw lengthRequired();
   if (Number(length) > maxRequestBytes) throw bodyTooLarge();
 }

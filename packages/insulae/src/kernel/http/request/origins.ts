@@ -1,35 +1,36 @@
 /**
- * Which pages may use the API: those of its own origin, those of the platform's list, and at a
- * tenant's host those of the tenant's own list, of that host's list, and of its other hosts.
+ * Which pages may use the API: those of its own origin, those in the platform's list, and at a
+ * tenant's host those in the lists of the tenant and of the host, and of the tenant's other hosts.
  *
- * Origins are compared whole (RFC 6454): scheme, host and port, never a suffix, a pattern or a
- * wildcard. A tenant's list counts where the host names the tenant, and only there: a browser asks
- * before it sends a token or `X-Tenant` (the preflight has neither), so at a host of the platform
- * nobody knows yet whose list would count.
+ * Origins are compared whole (RFC 6454): scheme, host and port; never a suffix, pattern or
+ * wildcard. A tenant's list applies only where the host names the tenant: a preflight has neither a
+ * token nor `X-Tenant`, so at a host of the platform the tenant is not yet known.
  */
 import { chain, type MaybePromise } from "../../lib/maybe-promise.ts";
 import { type HostSettings, hostSettingsOf } from "../../model/host-settings.ts";
 import type { Tenant } from "../../model/tenant.ts";
 
-/** `own`: a page of this very host. `allowed`: of another origin that is on a list. */
+/** `own`: a page of this very host. `allowed`: of another origin that is in a list. */
 export type OriginVerdict = "own" | "allowed" | "foreign";
 
 export interface Origins {
   /**
-   * What a page of `origin` is to the API at `host`. A WebSocket handshake asks the same, and is
-   * refused where the answer is `foreign`.
+   * Classifies a page's `origin` for the API at `host`; a WebSocket handshake from `foreign` is
+   * refused.
    *
-   * @param origin the header `Origin` as it came. @param host the header `Host`.
+   * @param origin the header `Origin` as received
+   * @param host the header `Host`
    * @throws invalidHost
    */
   classify(origin: string, host: string): MaybePromise<OriginVerdict>;
-  /** Whether `classify` says `allowed`, as far as memory can tell: it looks nothing up and never throws. */
+  /**
+   * Whether `classify` would say `allowed`, as far as is in memory. Looks nothing up, never throws.
+   */
   isKnown(origin: string, host: string): boolean;
 }
 
-/** Where tenants' hosts are. */
 interface TenantHosts {
-  /** Its scheme and port are those of the tenants' hosts as well. */
+  /** Tenants' hosts use its scheme and port. */
   readonly baseUrl: string;
   readonly baseDomain: string;
 }
@@ -38,7 +39,7 @@ export interface OriginsOptions extends Omit<TenantHosts, "baseUrl"> {
   readonly baseUrl: () => string;
   /** `CORS_ORIGINS` */
   readonly platform: readonly string[];
-  /** Whether pages of this machine, on any port, are allowed as well: for development. */
+  /** Development only: whether pages of this machine, on any port, are allowed. */
   readonly localPages?: boolean;
   /** The tenant that a host names. */
   readonly findTenant: (host: string) => MaybePromise<Tenant | undefined>;
@@ -47,9 +48,9 @@ export interface OriginsOptions extends Omit<TenantHosts, "baseUrl"> {
 }
 
 /**
- * An origin in the one form that browsers send it in: lower case, no default port, no path.
+ * An origin in the canonical form that browsers send: lower case, no default port, no path.
  *
- * @returns undefined for anything that is no origin of a web page, `null` included.
+ * @returns undefined for anything but a web page's origin, including `null`
  * @example canonicalOrigin("HTTPS://App.Example.com:443/") === "https://app.example.com"
  */
 export function canonicalOrigin(text: string): string | undefined {
@@ -57,11 +58,11 @@ export function canonicalOrigin(text: string): string | undefined {
   return URL.canParse(text) ? new URL(text).origin : undefined;
 }
 
-/** Whether it is of this machine. @param origin in canonical form */
+/** Whether the origin is on this machine. @param origin in canonical form */
 export const isLocal = (origin: string): boolean =>
   /^https?:\/\/(([a-z0-9-]+\.)*localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(origin);
 
-/** The origins of a tenant's hosts, and those on its own list. */
+/** The origins of a tenant's hosts and in its own list. */
 export function originsOfTenant(
   tenant: Tenant,
   { baseUrl, baseDomain }: TenantHosts,
@@ -81,7 +82,7 @@ export function createOrigins(options: OriginsOptions): Origins {
   const isPlatforms = (origin: string): boolean =>
     listed.has(origin) || (options.localPages === true && isLocal(origin));
   const { protocol } = new URL(options.baseUrl());
-  // By the tenant's object: the catalogue makes a new one when anything of the tenant changes.
+  // Keyed by the tenant's object, which the catalogue replaces on every change.
   let lists = new WeakMap<Tenant, ReadonlySet<string>>();
   let listedAt = options.baseUrl();
   const hostLists = new WeakMap<HostSettings, ReadonlySet<string>>();
@@ -109,7 +110,7 @@ export function createOrigins(options: OriginsOptions): Origins {
   };
 
   const allows = (tenant: Tenant | undefined, origin: string, host: string): boolean =>
-    // A tenant that is suspended looks to strangers like one that does not exist.
+    // To strangers, a suspended tenant looks like one that does not exist.
     tenant?.status === "active" &&
     (listOf(tenant).has(origin) || hostListOf(tenant, host).has(origin));
 
@@ -130,7 +131,7 @@ export function createOrigins(options: OriginsOptions): Origins {
       try {
         return allows(findKnownTenant(host), origin, host);
       } catch {
-        return false; // the host is none
+        return false; // not a valid host
       }
     },
   };
@@ -142,8 +143,8 @@ const canonicalSet = (origins: readonly string[]): ReadonlySet<string> =>
   new Set(origins.map(canonicalOrigin).filter((origin) => origin !== undefined));
 
 /**
- * The page was served by this host, over https, or over whatever the server is reached by: behind a
- * proxy the connection itself says little about the scheme.
+ * Whether this host served the page, over https or over the server's own protocol: behind a proxy,
+ * the connection says little about the scheme.
  */
 const isOwn = (origin: string, host: string, protocol: string): boolean =>
   origin === canonicalOrigin(`https://${host}`) ||

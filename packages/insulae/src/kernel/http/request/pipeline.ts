@@ -1,9 +1,9 @@
 /**
- * A request's path, in the order in which it happens. What Fastify does afterwards: the body is read, its parts
- * are validated, the handler runs, and its answer is sent (routes.ts).
+ * The steps of a request, in order. Afterwards Fastify reads the body, validates the parts, runs
+ * the handler and sends the response (routes.ts).
  *
- * A step returns a promise only where it has to wait, and throws to refuse. While everything is in the caches, none
- * of them waits, and the whole path makes no promise.
+ * A step throws to refuse, and returns a promise only if it has to wait. With warm caches no step
+ * waits, and the whole path creates no promise.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Route } from "../../feature/feature.ts";
@@ -23,16 +23,16 @@ export interface RoutePipeline {
   readonly route: Route;
   readonly limits: RequestLimits;
   readonly admitOrigin: Cors["admit"];
-  /** In development: whether the server answers for the host at all. */
+  /** Development only: whether the server answers for the host at all. */
   readonly admitHost: ((request: FastifyRequest) => MaybePromise<void>) | undefined;
   readonly identify: Identify;
   readonly authorise: Authorise;
-  /** Where only so many requests of the route may run at a time. */
+  /** Only for routes with `atATime`. */
   readonly takePlace: Step | undefined;
   readonly runHooks: Step | undefined;
 }
 
-/** The steps of a request for a route of a feature's, after `beginRequest`. */
+/** The steps of a feature route's request, after `beginRequest`. */
 export function routeSteps(pipeline: RoutePipeline): readonly Step[] {
   const { route, limits, admitHost, takePlace, runHooks } = pipeline;
   const { limit } = route.options;
@@ -56,7 +56,7 @@ export function routeSteps(pipeline: RoutePipeline): readonly Step[] {
   };
   const waitForTurn: Step = (state) => limits.throttle(state.caller?.tenant?.id, state);
 
-  /** Whoever's fault it is that the step fails is charged. */
+  /** Charges whoever caused the step to fail. */
   const charged = (step: Step): Step => {
     return (state) => {
       const fail = (error: unknown) => limits.chargeFailure(state, error);
@@ -69,16 +69,16 @@ export function routeSteps(pipeline: RoutePipeline): readonly Step[] {
   };
 
   return [
-    refuseMalformed, //            what no route should see
-    refuseIfExhausted, //          429 before anything costs
-    charged(admitOrigin), //       CORS, and requests that another origin's page forged
-    chargeAhead, //                strangers, log-ins and signed URLs
+    refuseMalformed, // broken or hostile requests
+    refuseIfExhausted, // 429 before anything costs
+    charged(admitOrigin), // CORS, and requests forged by a page of another origin
+    chargeAhead, // strangers, log-ins and signed URLs
     ...(admitHost ? [charged(({ request }) => admitHost(request))] : []),
-    charged(identify), //          for which tenant, and who
-    charged(authorise), //         the route's one permission
-    chargeCaller, //               the tenant's, account's and host's buckets; the quota
-    applyHostRules, //             frames, and the size of the body
-    waitForTurn, //                while others of the tenant run
+    charged(identify), // the tenant and the caller
+    charged(authorise), // the route's one permission
+    chargeCaller, // the tenant's, account's and host's buckets; the quota
+    applyHostRules, // frames, and the size of the body
+    waitForTurn, // while others of the tenant run
     ...(takePlace ? [takePlace] : []),
     ...(runHooks ? [runHooks] : []),
   ];
@@ -91,10 +91,10 @@ type OnRequest = (
 ) => void;
 
 /**
- * Fastify's hook that begins a request and takes it through the steps. When the client has gone, the next step never
- * comes.
+ * The Fastify hook that begins a request and runs its steps. If the client disconnects, no further
+ * step runs.
  *
- * @param refusal what is answered where a step throws.
+ * @param refusal renders what a step throws
  */
 export function takeThrough(
   beginRequest: BeginRequest,

@@ -6,7 +6,7 @@ import type { Principal } from "../../identity/principal.ts";
 import { Json } from "../../lib/json.ts";
 import { type Caller, findState } from "../state/request-state.ts";
 
-/** From where a request came. */
+/** Where a request came from. */
 export const requestSource = (
   request: FastifyRequest,
 ): Pick<AuditEntry, "ip" | "userAgent" | "requestId"> => ({
@@ -15,7 +15,7 @@ export const requestSource = (
   requestId: request.id,
 });
 
-/** What an entry knows from its request: who, and from where. */
+/** What a request contributes to an entry: who, and from where. */
 function requestOrigin(
   request: FastifyRequest,
   { user, credential }: Pick<Caller, "user" | "credential">,
@@ -35,7 +35,7 @@ export function requestAudit(
 ): TenantAudit {
   const { tenant: known, platform } = caller;
   return ({ tenant = context === "core" ? null : known, ...event }, tx) => {
-    // The types don't let a tenant's handler name another; nor do we.
+    // The types prevent this; check at run time too.
     if (context === "tenant" && tenant?.id !== known?.id) {
       throw new Error("a tenant's handler writes its own tenant's audit log");
     }
@@ -49,7 +49,10 @@ export function requestAudit(
   };
 }
 
-/** What a route's entry is about: `invoice.sent` is about an invoice, the one in the path or the answer. */
+/**
+ * The target of a route's entry: for `invoice.sent` an invoice, with the id in the path or the
+ * response.
+ */
 export function targetOf(action: string, params: unknown, answer: unknown) {
   const id = idOf(params) ?? idOf(answer instanceof Json ? answer.toJSON() : answer);
   return id === undefined ? undefined : { type: action.slice(0, action.indexOf(".")), id };

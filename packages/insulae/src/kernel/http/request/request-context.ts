@@ -1,4 +1,4 @@
-/** What a handler gets: its tenant's capabilities, and the parts of the request. */
+/** The handler's context: its tenant's capabilities and the parts of the request. */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { TenantAudit } from "../../audit/audit.ts";
 import type { Cursors } from "../../feature/cursor.ts";
@@ -21,9 +21,9 @@ import { requestAudit } from "./request-audit.ts";
 
 type AnyBase = Omit<BaseContext<never, never, never, never>, "params" | "query" | "body">;
 
-/** What the contexts of one route share. */
-export interface RouteSetting {
-  /** `GET /api/v1/contacts`: what cursors are bound to. */
+/** What all requests of a route share. */
+export interface RouteDeps {
+  /** `GET /api/v1/contacts`: cursors are bound to it. */
   readonly list: string;
   readonly context: RouteContext;
   readonly statuses: ReadonlySet<number>;
@@ -38,63 +38,63 @@ export class RequestContext extends TenantCapabilities implements AnyBase {
   readonly query: unknown;
   readonly body: unknown;
   readonly precondition: ((current: unknown) => void) | undefined;
-  readonly #setting: RouteSetting;
-  readonly #resolved: Caller;
+  readonly #route: RouteDeps;
+  readonly #caller: Caller;
   readonly #request: FastifyRequest;
   readonly #reply: FastifyReply;
   #session: OpenedSession | undefined;
 
   constructor(
-    setting: RouteSetting,
-    resolved: Caller,
+    route: RouteDeps,
+    caller: Caller,
     request: FastifyRequest,
     reply: FastifyReply,
     precondition?: (current: unknown) => void,
   ) {
-    super(resolved, setting.context === "core" ? undefined : resolved.tenant);
-    this.user = resolved.user;
+    super(caller, route.context === "core" ? undefined : caller.tenant);
+    this.user = caller.user;
     this.params = request.params;
     this.query = request.query;
     this.body = request.body;
-    this.#setting = setting;
-    this.#resolved = resolved;
+    this.#route = route;
+    this.#caller = caller;
     this.#request = request;
     this.#reply = reply;
     this.precondition = precondition;
   }
 
-  /** What this context is bound to, whatever somebody writes into `tenant`. */
+  /** The tenant that the context is bound to, even if somebody overwrites `tenant`. */
   get #tenant(): Tenant | undefined {
-    return this.#setting.context === "core" ? undefined : this.#resolved.tenant;
+    return this.#route.context === "core" ? undefined : this.#caller.tenant;
   }
 
   get platform(): Platform | undefined {
-    // A tenant's handler has no way to another tenant, not even past the types.
-    return this.#setting.context === "tenant" ? undefined : this.#resolved.platform;
+    // A tenant's handler can't reach other tenants, even by bypassing the types.
+    return this.#route.context === "tenant" ? undefined : this.#caller.platform;
   }
 
   get isUnknownTenant(): boolean {
-    return this.#resolved.isUnknownTenant === true;
+    return this.#caller.isUnknownTenant === true;
   }
 
   get credential(): Credential | undefined {
-    return this.#resolved.credential;
+    return this.#caller.credential;
   }
 
   get passwords(): Passwords {
-    return this.#resolved.platform.passwords.of(this.#tenant);
+    return this.#caller.platform.passwords.of(this.#tenant);
   }
 
   get countUsage(): ((metric: CountedMetric) => void) | undefined {
     const tenant = this.#tenant;
-    if (!tenant || this.#setting.context !== "tenant") return undefined;
-    return (metric) => this.#resolved.platform.usage.count(tenant, metric);
+    if (!tenant || this.#route.context !== "tenant") return undefined;
+    return (metric) => this.#caller.platform.usage.count(tenant, metric);
   }
 
   get session(): OpenedSession | undefined {
-    if (this.#setting.context !== "tenant") return undefined;
-    const { openSession, cookieSessions } = this.#resolved.platform;
-    this.#session ??= openRequestSession(openSession, this.#resolved, {
+    if (this.#route.context !== "tenant") return undefined;
+    const { openSession, cookieSessions } = this.#caller.platform;
+    this.#session ??= openRequestSession(openSession, this.#caller, {
       cookies: this.#request.headers.cookie,
       setHeader: this.header,
       ttlSeconds: cookieSessions.maxAgeSeconds,
@@ -102,32 +102,32 @@ export class RequestContext extends TenantCapabilities implements AnyBase {
     return this.#session;
   }
 
-  /** Saves the session, if the handler has asked for it; undefined if there is nothing to wait for. */
+  /** Saves the session if the handler used it; undefined if there is nothing to await. */
   finish(): Promise<void> | undefined {
     return this.#session?.save();
   }
 
   get permissions(): Permissions {
-    return this.#resolved.platform.permissions;
+    return this.#caller.platform.permissions;
   }
 
   get audit(): TenantAudit {
-    return requestAudit(this.#request, this.#resolved, this.#setting.context);
+    return requestAudit(this.#request, this.#caller, this.#route.context);
   }
 
-  /** Whether the handler has written an entry. */
+  /** Whether the handler has written an audit entry. */
   get audited(): boolean {
     return findState(this.#request)?.audited ?? false;
   }
 
   get log(): Logger {
-    return requestLog(this.#request, this.#setting.log);
+    return requestLog(this.#request, this.#route.log);
   }
 
   get request(): RequestInfo {
     const { id, method, host, headers, ip } = this.#request;
     const { address = ip } = findState(this.#request)?.client ?? {};
-    return { id, method, ip: address, host, headers, baseUrl: this.#setting.baseUrl() };
+    return { id, method, ip: address, host, headers, baseUrl: this.#route.baseUrl() };
   }
 
   get header(): (name: string, value: string) => void {
@@ -138,19 +138,19 @@ export class RequestContext extends TenantCapabilities implements AnyBase {
 
   get status(): (code: number) => void {
     return (code) => {
-      if (!this.#setting.statuses.has(code)) {
-        throw new Error(`${this.#setting.list} declares no response for status ${code}`);
+      if (!this.#route.statuses.has(code)) {
+        throw new Error(`${this.#route.list} declares no response for status ${code}`);
       }
       this.#reply.code(code);
     };
   }
 
   get page(): Page {
-    // Validated against pageQuery(), whose parts these are.
+    // validated against pageQuery()
     const query = this.query as { limit?: number; cursor?: string; sort?: string; order?: string };
-    const cursor = this.#setting.cursors({
+    const cursor = this.#route.cursors({
       tenantId: this.#tenant?.id ?? "",
-      list: this.#setting.list,
+      list: this.#route.list,
       order: `${query.sort ?? ""} ${query.order ?? ""}`,
     });
     return {

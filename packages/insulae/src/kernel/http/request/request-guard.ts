@@ -6,13 +6,13 @@ import type { RequestState } from "../state/request-state.ts";
 const maxUrlLength = 8_000;
 const slash = 0x2f;
 
-/** Without a name and password, which no client sends to a server. */
+/** Without user and password, which no client sends to a server. */
 const httpUrl = /^https?:\/\/([^/?#@]+)(?=[/?]|$)/i;
 
 /**
- * Makes of an address in absolute form (`GET http://a.example/path`, RFC 9112, 3.2.2) the form that the routes
- * have. Only if its host is the one that the header Host names, as the client has to send it: two hosts could be
- * two tenants. All others stay as they are, and are refused.
+ * Converts an absolute request target (`GET http://a.example/path`, RFC 9112, section 3.2.2) to
+ * origin form, if its host equals the header `Host`, as the RFC requires: two hosts could be two
+ * tenants. Others stay unchanged and are refused.
  */
 export function takeOriginForm(request: IncomingMessage): void {
   const url = request.url ?? "";
@@ -30,9 +30,9 @@ export function refuseMalformed({ request }: RequestState): void {
 }
 
 /**
- * Finds what only an attacker or a broken proxy sends, before anything is made of it: an address
- * that is not a path, is too long, or has a NUL, which PostgreSQL could not store; a query that can't be
- * decoded; two headers where one decides; and encodings that a proxy may read in another way.
+ * Finds what only an attacker or a broken proxy sends: a target that is not a path, is too long, or
+ * contains NUL, which PostgreSQL can't store; an undecodable query; duplicates of headers that must
+ * be unique; and transfer encodings that a proxy may interpret differently.
  */
 function requestProblem(request: IncomingMessage): AppError | undefined {
   const url = request.url ?? "";
@@ -59,7 +59,7 @@ function requestProblem(request: IncomingMessage): AppError | undefined {
   return undefined;
 }
 
-/** The router has decoded the path; a query's reader leaves as it is what it can't decode. */
+/** The router has decoded the path; a query parser leaves undecodable parts as they are. */
 function isDecodable(url: string): boolean {
   if (!url.includes("%")) return true;
   try {
@@ -70,7 +70,7 @@ function isDecodable(url: string): boolean {
   }
 }
 
-/** Headers that say who asks, for whom, and of what: each as one bit. */
+/** Headers that decide on the caller, the tenant or the resource: one bit each. */
 const decisive = new Map(
   [
     ...["Host", "Authorization", "X-API-Key", "X-Tenant", "X-Tenant-ID", "Client-Cert", "Origin"],
@@ -78,7 +78,7 @@ const decisive = new Map(
   ].map((name, index) => [name.toLowerCase(), { name, bit: 1 << index }]),
 );
 
-/** Node keeps the first or joins them without a word; a proxy before it may look at the other one. */
+/** Node silently keeps the first or joins them, while a proxy before it may use another. */
 function repeatedHeader(rawHeaders: readonly string[]): string | undefined {
   let seen = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {

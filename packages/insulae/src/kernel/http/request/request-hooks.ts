@@ -4,9 +4,9 @@ import { type AnsweredRequest, type HookedRequest, inTurn } from "../../feature/
 import { routePath } from "../api/declarations.ts";
 import { findState, requestLog } from "../state/request-state.ts";
 import type { Step } from "./pipeline.ts";
-import { RequestContext, type RouteSetting } from "./request-context.ts";
+import { RequestContext, type RouteDeps } from "./request-context.ts";
 
-/** The hooks of all features, for one route; undefined where no feature has one. */
+/** All features' hooks for one route; undefined if there are none. */
 export interface RouteHooks {
   /** @throws what a hook throws */
   readonly before: Step | undefined;
@@ -15,14 +15,14 @@ export interface RouteHooks {
 
 export function createRouteHooks(
   features: readonly Feature[],
-): (route: Route, setting: RouteSetting) => RouteHooks {
+): (route: Route, deps: RouteDeps) => RouteHooks {
   const requestHooks = features.flatMap(({ hooks }) => hooks.onRequest ?? []);
   const responseHooks = features.flatMap(({ hooks }) => hooks.onResponse ?? []);
 
-  return (route, setting) => {
+  return (route, deps) => {
     const about = { method: route.method, path: routePath(route) };
-    // As a tenant's handler has it: whatever the route's context, there is no way to the platform.
-    const narrow: RouteSetting = { ...setting, context: "tenant" };
+    // Hooks get a tenant's context, without access to the platform, whatever the route's context.
+    const narrow: RouteDeps = { ...deps, context: "tenant" };
     return {
       before:
         requestHooks.length === 0
@@ -36,7 +36,7 @@ export function createRouteHooks(
               };
               const context = new HookContext(about, narrow, caller, request, reply);
               try {
-                // Each was declared for its own feature's tables, which are this tenant's.
+                // each was declared for its own feature's tables, which this tenant has
                 const waiting = inTurn<never>(requestHooks, context as never);
                 return waiting instanceof Promise ? waiting.catch(refused) : waiting;
               } catch (error) {
@@ -58,7 +58,7 @@ export function createRouteHooks(
                 try {
                   hook(context as AnsweredRequest); // it has been answered
                 } catch (error) {
-                  requestLog(request, setting.log).error({ err: error }, "A hook failed");
+                  requestLog(request, deps.log).error({ err: error }, "A hook failed");
                 }
               }
             },

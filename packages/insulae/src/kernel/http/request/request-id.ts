@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 
-/** What a proxy's id may look like: it goes into headers and logs as it is. */
+/** Which ids of a proxy are accepted: they go into headers and logs unescaped. */
 const acceptable = /^[A-Za-z0-9._-]{1,64}$/;
 
 type Source = Pick<IncomingMessage, "headers"> & {
@@ -9,11 +9,11 @@ type Source = Pick<IncomingMessage, "headers"> & {
 };
 
 /**
- * Gives each request an id: the one in `x-request-id`, where the peer is a trusted proxy, or a new one that nobody
- * can guess. From anyone else the header counts for nothing: an id that a client chose could be that of another
- * request in the logs and the audit log.
+ * Gives each request an id: `x-request-id` if the peer is a trusted proxy, otherwise a new random
+ * one. Other clients' headers are ignored: the id could be that of another request in the logs and
+ * the audit log.
  *
- * @param trusts whether an address is a trusted proxy's.
+ * @param trusts whether an address is a trusted proxy's
  */
 export const createRequestId =
   (trusts: (address: string) => boolean) =>

@@ -1,6 +1,7 @@
 /**
- * Registers the routes of features. A request goes through the steps of `pipeline.ts`; then its body is read,
- * its parts are validated, the handler runs, and what it returned is sent. Nothing of it waits unless it has to.
+ * Registers the features' routes. A request goes through the steps of `pipeline.ts`; then its body
+ * is read, its parts are validated, the handler runs, and the result is sent. Nothing is awaited
+ * unless necessary.
  */
 import type { IncomingMessage } from "node:http";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
@@ -33,7 +34,7 @@ import { createConditional } from "./conditional.ts";
 import type { Cors } from "./cors.ts";
 import { type RoutePipeline, routeSteps, type Step, takeThrough } from "./pipeline.ts";
 import { targetOf } from "./request-audit.ts";
-import { RequestContext, type RouteSetting } from "./request-context.ts";
+import { RequestContext, type RouteDeps } from "./request-context.ts";
 import { createRouteHooks } from "./request-hooks.ts";
 
 export interface RoutesOptions {
@@ -52,14 +53,14 @@ export interface RoutesOptions {
   /** See `registerStreams`. */
   readonly allowSlowBody: (request: IncomingMessage) => void;
   readonly baseUrl: () => string;
-  /** Of the node. */
+  /** The node's. */
   readonly workers: number;
   /** Whether traces are collected. */
   readonly traced: boolean;
   readonly log: Logger;
 }
 
-/** Registers the routes; they must have passed `checkDeclarations`. */
+/** Registers the routes, which must have passed `checkDeclarations`. */
 export function registerRoutes(app: FastifyInstance, options: RoutesOptions): void {
   const sources = etagSources(options.features);
   const hooks = createRouteHooks(options.features);
@@ -77,7 +78,7 @@ export function registerRoutes(app: FastifyInstance, options: RoutesOptions): vo
 }
 
 const nothing = Type.Object({});
-/** RFC 9457, section 3.2: a problem may have further members. */
+/** RFC 9457, section 3.2: problems may have additional members. */
 const openProblem = { ...problemSchema, additionalProperties: true };
 
 function registerRoute(
@@ -94,7 +95,7 @@ function registerRoute(
   const context = route.options.context ?? "tenant";
   const successes = [...responses.keys()].filter((status) => status >= 200 && status < 400);
   const status = successes[0] ?? 200;
-  const setting: RouteSetting = {
+  const deps: RouteDeps = {
     list,
     context,
     statuses: new Set(responses.keys()),
@@ -109,11 +110,11 @@ function registerRoute(
   const conditional = changed && createConditional(changed);
   const idempotent = takesIdempotencyKey(route);
   const handle = audited(route);
-  const { before, after } = hooks(route, setting);
+  const { before, after } = hooks(route, deps);
   const takePlace: Step | undefined = place && ((state) => place(state.caller?.tenant, state));
 
   const answerTo = (request: FastifyRequest, reply: FastifyReply): void => {
-    // The client went away while its body was read.
+    // The client disconnected while its body was being read.
     if (reply.raw.destroyed) return;
     const caller = findState(request)?.caller;
     if (!caller || (context === "tenant" && !caller.tenant)) {
@@ -121,7 +122,7 @@ function registerRoute(
     }
     validate(request);
     if (route.options.socket) {
-      const ask = (now: Caller) => handle(new RequestContext(setting, now, request, reply));
+      const ask = (now: Caller) => handle(new RequestContext(deps, now, request, reply));
       const checkCaller = () =>
         chain(options.identify(request, route), (now) => {
           options.authorise(route, now);
@@ -133,12 +134,12 @@ function registerRoute(
     if (status !== 200) reply.code(status);
     const condition = conditional?.conditionOf(request);
     if (conditional && condition) {
-      const call = { setting, caller, request, reply };
+      const call = { deps, caller, request, reply };
       const { context, value } = conditional.run(call, condition, handle);
       answer.send(reply, value, () => context.finish());
       return;
     }
-    const called = new RequestContext(setting, caller, request, reply);
+    const called = new RequestContext(deps, caller, request, reply);
     if (!idempotent || request.headers["idempotency-key"] === undefined) {
       answer.send(reply, handle(called), () => called.finish());
       return;
@@ -149,7 +150,7 @@ function registerRoute(
       reply,
       caller,
       log,
-      // A handler that throws at once is to be caught like one that rejects.
+      // `async`, so that a synchronous throw becomes a rejection.
       async run() {
         const value = await handle(called);
         await called.finish();
@@ -188,7 +189,7 @@ function registerRoute(
   });
 }
 
-/** Where anybody may send a body: a name, a password and a token have room in it several times. */
+/** For public routes: ample for a name, a password and a token. */
 const strangersBodyLimit = 16 * 1024;
 
 function bodyLimitOf({ options }: Route, standard: number): number {
@@ -198,9 +199,9 @@ function bodyLimitOf({ options }: Route, standard: number): number {
 
 type Handle = (context: RequestContext) => unknown;
 
-/** The handler, or what the route answers where there is no such tenant. */
+/** The handler; if the tenant does not exist, the route's own refusal instead. */
 function hidingTenants({ handler, options }: Route): Handle {
-  // Their contexts are those that the declaration was checked against.
+  // the declaration was checked against these contexts
   const handle = handler as Handle;
   const ofUnknown = options.unknownTenant as Handle | undefined;
   if (!ofUnknown) return handle;
@@ -216,7 +217,9 @@ function hidingTenants({ handler, options }: Route): Handle {
   };
 }
 
-/** The same, and the entry of the audit log that the route declares, if it wrote none itself. */
+/**
+ * The handler, followed by the audit entry that the route declares unless the handler wrote one.
+ */
 function audited(route: Route): Handle {
   const { options } = route;
   const handle = hidingTenants(route);
@@ -231,7 +234,7 @@ function audited(route: Route): Handle {
   };
 }
 
-/** What a route does not declare, it does not take: an undeclared query or body is refused. */
+/** An undeclared query or body is refused. */
 function requestValidator(route: Route, validators: Validators): (request: FastifyRequest) => void {
   const { params, query, body } = route.options;
   const checkParams: Validator | undefined = params && validators(params, "params");

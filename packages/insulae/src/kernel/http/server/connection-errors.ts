@@ -1,6 +1,6 @@
 /**
- * Errors of a connection that never became a request: broken HTTP, headers that are too large or too
- * slow. Node gives the bare socket; the answer has the same shape as all others.
+ * Errors of a connection that never became a request: malformed HTTP, headers that are too large or
+ * too slow. Node provides only the socket; the response looks like all others.
  */
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -23,11 +23,11 @@ const reasons: Readonly<Record<number, string>> = {
 function errorOf(code: string | undefined): AppError | undefined {
   if (code === "HPE_HEADER_OVERFLOW") return headersTooLarge();
   if (code === "ERR_HTTP_REQUEST_TIMEOUT") return requestTimeout();
-  // Everything else of the parser is `HPE_…`; the rest (ECONNRESET, EPIPE) has nobody to tell.
+  // Other parser errors are `HPE_…`. For the rest (ECONNRESET, EPIPE) there is nobody to answer.
   return code?.startsWith("HPE_") ? badRequest() : undefined;
 }
 
-/** Answers, and closes the connection: what follows on it cannot be told from an attack. */
+/** Answers and closes the connection: what follows can't be told from an attack. */
 export function answerConnectionError(error: NodeJS.ErrnoException, socket: Socket): void {
   const problem = errorOf(error.code);
   if (!problem || !socket.writable || isAnswering(socket)) {
@@ -40,13 +40,13 @@ export function answerConnectionError(error: NodeJS.ErrnoException, socket: Sock
       `content-type: ${problemType}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
       `cache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n${body}`,
   );
-  // Whoever does not take the answer does not keep the socket either.
+  // Don't keep the socket for a client that doesn't read.
   socket.setTimeout(1_000, () => socket.destroy());
 }
 
 /**
- * An answer to an earlier request on this socket is on its way: another one in between would be
- * taken for it. Node's own handler of this event looks at the same field.
+ * Whether the response to an earlier request is being written: another one in between would be
+ * taken for it. Node's own handler of this event checks the same field.
  */
 function isAnswering(socket: Socket): boolean {
   return (
@@ -54,12 +54,12 @@ function isAnswering(socket: Socket): boolean {
   );
 }
 
-/** An `Expect` other than `100-continue`, which Node would answer with an empty 417. */
+/** Refuses an `Expect` other than `100-continue`; Node would answer an empty 417. */
 export function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
   answerProblem(response, expectationFailed());
 }
 
-/** Answers a request that goes no further, and closes its connection. */
+/** Answers a request that is not processed further, and closes its connection. */
 export function answerProblem(response: ServerResponse, error: AppError): void {
   const body = JSON.stringify(problemOf(error, randomUUID()));
   response.writeHead(error.status, {

@@ -1,7 +1,7 @@
 /**
- * Which hosts a server in development answers for. There much is open to anybody (captured mails, making
- * tenants), and a page of any site could reach it by a name of its own that leads to 127.0.0.1 (DNS
- * rebinding). A browser sends that name as the host, so a server that answers only for names it knows
+ * Restricts a development server to hosts that it knows. In development much is public (captured
+ * mails, creating tenants), and any site could reach it under a name that resolves to 127.0.0.1
+ * (DNS rebinding). A browser sends that name as the host, so a server that refuses unknown names
  * can't be reached this way.
  */
 import { isIP } from "node:net";
@@ -17,19 +17,19 @@ export const hostNotAllowed = defineError(
 
 export interface DevelopmentHostsOptions {
   readonly baseDomain: string;
-  /** Those of PUBLIC_URL and APP_URL. */
+  /** The hosts of PUBLIC_URL and APP_URL. */
   readonly ownHosts: readonly string[];
   readonly isRegistered: (hostname: string) => MaybePromise<boolean>;
 }
 
-/** @throws hostNotAllowed (or the promise rejects with it), invalidHost */
+/** @throws hostNotAllowed (or rejects with it), invalidHost */
 export type AdmitHost = (request: { readonly host: string }) => MaybePromise<void>;
 
 export function createDevelopmentHosts(options: DevelopmentHostsOptions): AdmitHost {
   const domains = ["localhost", options.baseDomain];
   const own = new Set(options.ownHosts);
   const isKnown = (hostname: string): boolean =>
-    // Nobody can have an address lead elsewhere.
+    // IP addresses can't be rebound.
     isIP(hostname) !== 0 ||
     own.has(hostname) ||
     domains.some((domain) => hostname === domain || hostname.endsWith(`.${domain}`));

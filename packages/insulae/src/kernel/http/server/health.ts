@@ -1,7 +1,6 @@
 /**
- * Whether this process lives, and whether what it depends on does. Public, and without a tenant: a
- * load balancer asks. The checks are shared: however many ask at once, each dependency is asked
- * once, and a dependency that does not answer counts as down.
+ * Liveness and readiness. Public and without a tenant, for load balancers. Concurrent requests
+ * share one check of each dependency; a dependency that does not respond in time counts as down.
  */
 import { Type } from "typebox";
 import { type Feature, feature } from "../../feature/feature.ts";
@@ -9,13 +8,13 @@ import { timestamp } from "../../feature/fields.ts";
 import { defineError } from "../../lib/errors.ts";
 import type { Logger } from "../../telemetry/log.ts";
 
-/** Resolves if the dependency works, rejects if not. */
+/** Resolves if the dependency works, otherwise rejects. */
 type HealthCheck = () => Promise<unknown>;
 
 export interface HealthChecks {
-  /** The control plane's. Without it nothing works. */
+  /** The control plane's; without it nothing works. */
   readonly database: HealthCheck;
-  /** What the server goes on without, with less to offer; by name. */
+  /** Optional dependencies by name: without them the server continues with reduced function. */
   readonly others?: Readonly<Record<string, HealthCheck>>;
 }
 
@@ -23,9 +22,9 @@ export interface HealthOptions {
   readonly checks: HealthChecks;
   readonly version: string;
   readonly log: Logger;
-  /** Whether the server is about to stop, and wants no more requests. */
+  /** Whether the server is about to stop and wants no more requests. */
   readonly isStopping?: () => boolean;
-  /** How long a dependency may take. Default 2 s. */
+  /** The time limit of a check. Default 2 s. */
   readonly timeoutMs?: number;
 }
 
@@ -33,7 +32,7 @@ const databaseUnhealthy = defineError("database_unhealthy", 503, "Database unhea
 
 const Dependency = Type.Object({
   status: Type.Union([Type.Literal("up"), Type.Literal("down")]),
-  latency_ms: Type.Number({ description: "How long it took to find out." }),
+  latency_ms: Type.Number({ description: "How long the check took." }),
 });
 const Readiness = Type.Object(
   {
@@ -46,7 +45,7 @@ const Readiness = Type.Object(
       ],
       {
         description:
-          "`degraded`: something is down that the server goes on without. `stopping`: it still serves, and asks balancers to send requests elsewhere.",
+          "`degraded`: an optional dependency is down. `stopping`: still serves, but load balancers should send requests elsewhere.",
       },
     ),
     dependencies: Type.Record(Type.String(), Dependency),
@@ -83,7 +82,7 @@ export function healthFeature(options: HealthOptions): Feature {
         "/health",
         {
           ...open,
-          summary: "Says that the server answers, and which version it is",
+          summary: "Returns the server's version",
           response: Type.Object({
             status: Type.Literal("healthy"),
             timestamp,
@@ -96,7 +95,7 @@ export function healthFeature(options: HealthOptions): Feature {
         "/health/live",
         {
           ...open,
-          summary: "Says that the process lives",
+          summary: "Liveness: the process responds",
           response: Type.Object({ status: Type.Literal("alive") }),
         },
         () => ({ status: "alive" }),
@@ -105,9 +104,9 @@ export function healthFeature(options: HealthOptions): Feature {
         "/health/ready",
         {
           ...open,
-          summary: "Says whether the server is fit for requests, and how its dependencies are",
+          summary: "Readiness: the state of the server and its dependencies",
           description:
-            "200 while the database works; `degraded` if something else does not (Redis, the mail server …), which the server goes on without. 503 without the database, and when the server is about to stop.",
+            "200 while the database works; `degraded` if an optional dependency is down (Redis, the mail server …). 503 without the database, and when the server is about to stop.",
           response: { 200: Readiness, 503: Readiness },
         },
         async ({ status }) => {
@@ -134,7 +133,7 @@ export function healthFeature(options: HealthOptions): Feature {
         "/health/db",
         {
           ...open,
-          summary: "Says whether the database works",
+          summary: "Checks the database",
           response: Type.Object({ database: Type.Literal("healthy") }),
           errors: [databaseUnhealthy],
         },
@@ -147,7 +146,7 @@ export function healthFeature(options: HealthOptions): Feature {
   });
 }
 
-/** Callers that come while it runs wait for the same run. */
+/** Callers that arrive during a run share its result. */
 function shared<T>(run: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined;
   return () => {
@@ -158,7 +157,7 @@ function shared<T>(run: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** @throws Error once it has taken too long. */
+/** @throws Error when the time is up */
 export async function within<T>(work: () => Promise<T>, milliseconds: number): Promise<T> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(

@@ -1,6 +1,6 @@
 /**
- * HTML pages of the server's own, which stand beside the API. Their scripts and styles are in the page itself and
- * named in its policy by their hashes, so that nothing else runs, and nothing comes from elsewhere.
+ * The server's own HTML pages. Their scripts and styles are inline and named in the page's policy
+ * by their hashes, so nothing else runs and nothing loads from elsewhere.
  */
 import { createHash } from "node:crypto";
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from "fastify";
@@ -8,20 +8,20 @@ import { notFound } from "../../lib/http-errors.ts";
 import type { MaybePromise } from "../../lib/maybe-promise.ts";
 
 export interface Page {
-  /** The whole document. @param origin where the browser asks, such as `http://localhost:8000` */
+  /** The whole document. @param origin the browser's, such as `http://localhost:8000` */
   readonly html: (origin: string) => string;
   /** Its Content-Security-Policy; see `pagePolicy`. */
   readonly policy: string;
 }
 
 export interface PagesOptions {
-  /** By their paths. */
+  /** By path. */
   readonly pages: Readonly<Record<string, Page>>;
-  /** Elsewhere there is nothing at these addresses. */
+  /** On other hosts these addresses are 404. */
   readonly isPlatformHost: (host: string) => MaybePromise<boolean>;
 }
 
-/** Registers them, for GET. @param onRequest what a request for one of the paths goes through first. */
+/** Registers the pages for GET. @param onRequest the hook for requests of a path */
 export function registerPages(
   app: FastifyInstance,
   { pages, isPlatformHost }: PagesOptions,
@@ -33,7 +33,7 @@ export function registerPages(
       preHandler: async (request) => {
         if (!(await isPlatformHost(request.host))) throw notFound();
       },
-      // `no-store` and `no-referrer` are headers of every answer.
+      // `no-store` and `no-referrer` are headers of every response.
       handler: (request, reply) =>
         reply
           .header("content-security-policy", page.policy)
@@ -43,11 +43,11 @@ export function registerPages(
   }
 }
 
-/** A proxy may pass on any text as the scheme. */
+/** A proxy may forward any text as the scheme. */
 const schemeOf = ({ protocol }: FastifyRequest): string =>
   protocol === "https" ? "https" : "http";
 
-/** @param more directives besides the strictest, such as `connect-src 'self'`. */
+/** @param more directives besides the strictest, such as `connect-src 'self'` */
 export const pagePolicy = (
   { script, style }: { readonly script: string; readonly style: string },
   ...more: readonly string[]

@@ -1,6 +1,6 @@
 /**
- * `/metrics`, for Prometheus. With a token only whoever shows it is answered. In production nothing is
- * open by default: without a token there is no such address.
+ * `/metrics`, for Prometheus. If METRICS_TOKEN is set, callers must present it; in production, the
+ * address is a 404 without it.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { type Feature, feature } from "../../feature/feature.ts";
@@ -30,9 +30,9 @@ export function metricsFeature({ metrics, token, production }: MetricsOptions): 
         {
           permission: "public",
           context: "core",
-          summary: "Tells Prometheus what this process has done",
+          summary: "Returns metrics for Prometheus",
           description:
-            "In the text format of Prometheus. Where METRICS_TOKEN is set it has to be shown: `Authorization: Bearer …`. In production there are no metrics without it.",
+            "In Prometheus's text format. If METRICS_TOKEN is set, send it: `Authorization: Bearer …`. In production there are no metrics without it.",
           response: mediaText("text/plain"),
           errors: [tokenRequired],
         },
@@ -50,5 +50,5 @@ export function metricsFeature({ metrics, token, production }: MetricsOptions): 
   });
 }
 
-/** Of one length, so that comparing tells nothing. */
+/** Equal lengths, for a comparison in constant time. */
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();

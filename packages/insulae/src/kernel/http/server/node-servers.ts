@@ -1,15 +1,14 @@
 /**
- * The servers of Node beneath Fastify: one for each address that is listened on (`localhost` has
- * two), and perhaps one that ends TLS, all alike, and closed together in good order, so that no request
- * is lost:
+ * Node's servers beneath Fastify: one per listening address (`localhost` has two), and optionally
+ * one for TLS, all configured alike and closed together so that no request is lost:
  *
- *   drain          answers say `Connection: close`; everything is served
+ *   drain          responses say `Connection: close`; everything is served
  *   stopListening  new connections are refused
- *   finish         requests in flight are finished, idle connections closed; bounded in time
+ *   finish         requests in flight complete, idle connections close; bounded in time
  *
- * Node's `server.close()` closes the connections that are idle at that moment. It leaves those that
- * become idle afterwards, and those on which nothing was ever sent (browsers open some in advance),
- * which would hold up the end until their timeouts.
+ * Node's `server.close()` closes the connections idle at that moment. Those that become idle later,
+ * and those on which nothing was ever sent (browsers open some in advance), would hold up the end
+ * until their timeouts.
  */
 import { constants } from "node:crypto";
 import { once } from "node:events";
@@ -25,42 +24,42 @@ import { answerConnectionError, refuseExpectation } from "./connection-errors.ts
 import { createPipelining } from "./pipelining.ts";
 
 export interface NodeServersOptions {
-  /** How long a request may take to come in. */
+  /** The time limit for receiving a request. */
   readonly requestTimeoutMs: number;
-  /** How long one may that was given time. */
+  /** The time limit for requests passed to `allowSlowBody`. */
   readonly longTimeoutMs: number;
-  /** How long what is in flight may take to finish. */
+  /** The time limit for requests in flight after closing. */
   readonly graceMs: number;
   readonly upgrades: Upgrades;
 }
 
 export interface TlsOptions {
-  /** Chooses the certificate by the host that the client asks for. */
+  /** Chooses the certificate by the requested host. */
   readonly sniCallback: SniCallback;
-  /** The certificate for clients whose host has none. */
+  /** The certificate for hosts that have none. */
   readonly certificate?: CertificatePair | undefined;
 }
 
 export interface NodeServers {
   readonly create: (handler: RequestListener) => Server;
-  /** One that ends TLS. Clients are asked for a certificate, and served without one, too. */
+  /** A TLS server. It requests client certificates, but serves clients without one. */
   readonly createTls: (handler: RequestListener, tls: TlsOptions) => TlsServer;
-  /** This request may take long to come in. */
+  /** Allows the request `longTimeoutMs` to arrive. */
   readonly allowSlowBody: (request: IncomingMessage) => void;
-  /** How many connections are open. */
+  /** The number of open connections. */
   readonly connections: () => number;
-  /** From now on each answer is the last one on its connection, and says so. */
+  /** From now on each response is the last on its connection, and says so. */
   readonly drain: () => void;
-  /** Drains too. New connections are refused; those that were accepted are still served. */
+  /** Drains, and refuses new connections; accepted ones are still served. */
   readonly stopListening: () => Promise<void>;
-  /** Closes connections as they become idle, and all of them when the grace is over. */
+  /** Closes connections as they become idle, and all of them after the grace period. */
   readonly finish: () => Promise<void>;
 }
 
 export function createNodeServers(options: NodeServersOptions): NodeServers {
   const { requestTimeoutMs, longTimeoutMs, graceMs, upgrades } = options;
   const servers: (Server | TlsServer)[] = [];
-  /** By when they were opened. */
+  /** The time at which each was opened. */
   const sockets = new Map<Socket, number>();
   let accepted = 0;
   let draining = false;
@@ -75,7 +74,7 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
   };
   const closeAll = (): void => {
     for (const server of servers) server.closeAllConnections();
-    // Those that are still shaking hands.
+    // Includes those still in the TLS handshake.
     for (const socket of sockets.keys()) socket.destroy();
   };
 
@@ -99,12 +98,12 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
     sockets.set(socket, performance.now());
     socket.once("close", () => sockets.delete(socket));
   };
-  /** The one listener for requests: Node copies the list of listeners for each request if there are two. */
+  /** The only `request` listener: with two, Node copies the list for each request. */
   const listener =
     (handler: RequestListener): RequestListener =>
     (request, response) => {
       if (draining) response.setHeader("connection", "close");
-      // Before the handler, which may give the request time.
+      // Before the handler, which may extend the request's time.
       incoming.add(request);
       handler(request, response);
     };
@@ -136,18 +135,18 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
           SNICallback: sniCallback,
           minVersion: "TLSv1.2",
           ALPNProtocols: ["http/1.1"],
-          // Whoever only begins to shake hands is as slow as whoever only begins a request.
+          // A slow handshake is like slow headers.
           handshakeTimeout: headersTimeout,
           requestCert: true,
-          // Whose certificate it is, and whether it counts, is looked up for each request.
+          // The certificate is looked up and checked for each request.
           rejectUnauthorized: false,
           sessionIdContext: "insulae",
-          // A connection's certificate is that of its beginning.
+          // The certificate of a connection must not change.
           secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
         },
         listener(handler),
       );
-      // Bytes of the handshake are no request: what counts is what comes out of it.
+      // Encrypted bytes are no request; observe the decrypted connection instead.
       server.on("secureConnection", remember);
       return equip(server, handler);
     },
@@ -160,7 +159,8 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
       draining = true;
       const listening = servers.filter((server) => server.listening);
       if (listening.length > 0) await quietTurn(() => accepted);
-      // Node's HTTP servers look for idle connections first, which takes longer than all the rest.
+      // Node's HTTP servers first look for idle connections, which takes longer than everything
+      // else.
       for (const server of listening) stopAccepting.call(server);
       closed = listening.map((server) => {
         server.close();
@@ -181,23 +181,24 @@ export function createNodeServers(options: NodeServersOptions): NodeServers {
 
 const stopAccepting = NetServer.prototype.close;
 
-/** How long the first bytes on a new connection may take once the server stops. */
+/** The time limit for the first bytes on a new connection once the server stops. */
 const firstBytesMs = 500;
 
 const quietTurnMs = 0.05;
 const quietTurnWithinMs = 1_000;
 
 /**
- * Waits until the event loop has looked for new connections less than 0.05 ms ago, and found none. Closing
- * a listener resets the connections that the system has set up and the process has not accepted yet, and
- * requests are on their way on them. A busy loop takes milliseconds for a turn, and libuv accepts one in each.
+ * Waits until the event loop has polled for new connections less than 0.05 ms ago and found none.
+ * Closing a listener resets connections that the system has set up but the process has not
+ * accepted, and requests are on their way on them. A turn of a busy loop takes milliseconds, and
+ * libuv accepts one connection in each.
  *
- * @param accepted how many there have been.
+ * @param accepted the number of connections accepted so far
  */
 async function quietTurn(accepted: () => number): Promise<void> {
   const began = performance.now();
   for (;;) {
-    // A process that has just waited is not soon interrupted by another one.
+    // A process that has just slept is unlikely to be preempted.
     await sleep(1);
     await nextTurn();
     const [before, count] = [performance.now(), accepted()];
@@ -209,9 +210,9 @@ async function quietTurn(accepted: () => number): Promise<void> {
 }
 
 /**
- * The requests whose bodies are coming in, and the end of their time. Node knows one time for all
- * requests of a server, which has to be that of the longest; this is for the others. A request without
- * a body costs two looks at its headers. There is one for each connection at most: the last.
+ * Enforces the time limit of requests whose bodies are being received. Node has one limit for all
+ * requests of a server, which must be the longest; this enforces the shorter one. A request without
+ * a body costs two header look-ups. At most one entry per connection: the last.
  */
 function createIncoming(timeoutMs: number, checkEveryMs: number) {
   const arriving = new Map<Socket, { readonly request: IncomingMessage; readonly since: number }>();

@@ -9,27 +9,27 @@ export interface Address {
   readonly errorShape?: ErrorShape | undefined;
 }
 
-/** An address that has no route of that method. */
+/** A path that has no route of the requested method. */
 export interface Missing {
   readonly error: AppError;
-  /** That of the path's routes, where it has some. */
+  /** That of the path's other routes, if any. */
   readonly errorShape?: ErrorShape | undefined;
 }
 
 const isLiteral = (path: string): boolean => !path.includes(":");
 
-/** The addresses that a path takes in: its own, and whatever stands in the place of parameters. */
+/** Matches the concrete paths of a pattern. */
 const patternOf = (path: string): RegExp =>
-  // Bounded: by the address (8,000), and each repeat ends at a slash.
+  // Bounded: paths are at most 8,000 characters, and each repetition ends at a slash.
   new RegExp(`^${path.replaceAll(".", "\\.").replaceAll(/:[^/]+/g, "[^/]+")}$`);
 
-/** Whether one of the addresses answers the method at this path. */
+/** Whether a route matches the method and path. */
 export const isAnswered = (addresses: readonly Address[], method: string, path: string): boolean =>
   addresses.some((each) => each.method === method && patternOf(each.path).test(path));
 
 /**
- * What the router would take for something else: `PATCH /contacts/export` is not the contact with the
- * id `export`. A path without parameters answers its own methods, and no others.
+ * Combinations that the router would match with a parameter: `PATCH /contacts/export` is not the
+ * contact with the id `export`. A literal path answers its own methods only.
  */
 export function shadowedAddresses(addresses: readonly Address[]): Address[] {
   const own = new Set(addresses.map(({ method, path }) => `${method} ${path}`));
@@ -46,8 +46,8 @@ export function shadowedAddresses(addresses: readonly Address[]): Address[] {
 }
 
 /**
- * Which error an address without a route gets: 405 where it answers other methods, else 404. The
- * router finds one method at a time, so this looks through all paths; only errors pay for it.
+ * The error for an address without a route: 405 if the path has other methods, otherwise 404. The
+ * router looks up one method at a time, so this scans all paths; only errors pay for it.
  */
 export function createNotFound(addresses: readonly Address[]): (url: string) => Missing {
   const byPath = Map.groupBy(addresses, (address) => address.path);

@@ -1,18 +1,18 @@
 /**
- * Bounds what a connection may ask for before it is answered (pipelining, RFC 9112, section 9.3.2). Node hands
- * on all requests that it finds in what it has read, and one read may hold thousands: a client that sends
- * them and waits for no answer would have the process work for nobody.
+ * Bounds the unanswered requests of a connection (pipelining, RFC 9112, section 9.3.2). Node emits
+ * all requests that one read contains, which can be thousands: without a limit, a client that sends
+ * them and reads no response would keep the process busy for nothing.
  */
 import type { RequestListener } from "node:http";
 import type { Socket } from "node:net";
 
-/** Clients that pipeline send fewer; most, and all browsers and proxies, send one. */
+/** Pipelining clients send fewer; browsers, proxies and most others send one. */
 export const mostUnanswered = 10;
 
 export interface Pipelining {
-  /** The same handler; a connection that asks for too much is closed instead. */
+  /** The handler, which closes connections that exceed the limit. */
   readonly bounded: (handler: RequestListener) => RequestListener;
-  /** Whether the connection waits for an answer. Nothing but answers may be written to it then. */
+  /** Whether a response is pending. Nothing else may be written to the connection then. */
   readonly isAnswering: (socket: Socket) => boolean;
 }
 
@@ -24,14 +24,14 @@ export function createPipelining(): Pipelining {
     bounded: (handler) => (request, response) => {
       const { socket } = request;
       const count = countOf(socket) + 1;
-      // Closed: by a request that came in together with this one.
+      // Closed by a request that arrived together with this one.
       if (socket.destroyed || count > mostUnanswered) {
         socket.destroy();
         stopParsing(socket);
         return;
       }
       unanswered.set(socket, count);
-      // Node closes all of a connection's answers when it closes, also those that wait for others.
+      // When a connection closes, Node closes all its responses, including queued ones.
       response.on("close", () => unanswered.set(socket, countOf(socket) - 1));
       handler(request, response);
     },
@@ -39,9 +39,9 @@ export function createPipelining(): Pipelining {
 }
 
 /**
- * Node would go on to make a request of everything else that it has read: of 64 KiB some 2,400, which takes
- * 40 ms. Its parser stops where the protocol changes, which is what 2 says. Nothing documented does; without
- * it the requests are made, and dropped.
+ * Otherwise Node would parse everything else it has read: from 64 KiB some 2,400 requests, which
+ * takes 40 ms. Its parser stops at a change of protocol, which is what returning 2 means. This is
+ * undocumented; without it the requests are parsed and dropped.
  */
 function stopParsing(socket: Socket): void {
   const parser: unknown = Reflect.get(socket, "parser");

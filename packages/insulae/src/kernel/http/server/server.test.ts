@@ -5,7 +5,7 @@ import { feature } from "../../feature/feature.ts";
 import { pageOf, pageQuery } from "../../feature/page.ts";
 import { defineError } from "../../lib/errors.ts";
 import { Json } from "../../lib/json.ts";
-import { echo, resolvedFor, testServer } from "./test-server.ts";
+import { callerFor, echo, testServer } from "./test-server.ts";
 
 const Item = Type.Object({ id: Type.String() });
 const itemLocked = defineError("item_locked", 423, "Somebody is editing the item");
@@ -100,7 +100,7 @@ const items = feature("items", {
 const json = { "content-type": "application/json" };
 
 const asText =
-  "a bigint or numeric is a number in PostgreSQL's JSON: select it as text (sql<string>`total::text`)";
+  "PostgreSQL writes bigint and numeric as JSON numbers: select them as text (sql<string>`total::text`)";
 describe("an answer", () => {
   it("has what its schema names, and nothing else", async () => {
     const answer = await testServer([items]).app.inject("/api/v1/items/7");
@@ -122,7 +122,7 @@ describe("an answer", () => {
     ["less", "with /id: is required"],
     ["other-type", `with /id: must be string; ${asText}`],
     ["no-json", "with text that is not JSON"],
-    ["typed", "with the type text/html, which it does not declare"],
+    ["typed", "with content type text/html, which it does not declare"],
   ])(
     "that does not match its schema (%s) is a 500 that says why, but in production",
     async (id, fault) => {
@@ -144,7 +144,7 @@ describe("an answer", () => {
   it("with an error's status that the route does not declare is a 500, but in production", async () => {
     const { app, lines } = testServer([items]);
     const answer = await app.inject("/api/v1/items/undeclared");
-    const detail = "GET /api/v1/items/:id answered 423, which it does not declare";
+    const detail = "GET /api/v1/items/:id answered 423, a status that it does not declare";
     expect([answer.statusCode, answer.json()]).toEqual([
       500,
       expect.objectContaining({ code: "internal_error", detail }),
@@ -336,7 +336,7 @@ describe("an error", () => {
   });
 
   it("is made of a tenant's route that was resolved to no tenant", async () => {
-    const { app } = testServer([items], { identify: () => resolvedFor(undefined) });
+    const { app } = testServer([items], { identify: () => callerFor(undefined) });
     expect((await app.inject("/api/v1/items/7")).statusCode).toBe(500);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * The HTTP server: Fastify, made strict. Every answer has the security headers and a request id,
- * every error one shape, and nothing is registered that does not say who may call it.
+ * The HTTP server: Fastify, made strict. Every response has the security headers and a request id,
+ * all errors have one format, and every route must declare who may call it.
  */
 import { once } from "node:events";
 import type { RequestListener } from "node:http";
@@ -28,7 +28,12 @@ import { type RequestLimits, unlimited } from "../limits/request-limits.ts";
 import { createAnswerChecks } from "../reply/answer-check.ts";
 import { createAnswerError } from "../reply/answer-error.ts";
 import { createBeginRequest } from "../request/begin-request.ts";
-import { type CorsOptions, createCors, isPreflight, tellOfForeign } from "../request/cors.ts";
+import {
+  type CorsOptions,
+  createCors,
+  isPreflight,
+  warnOfForeignOrigins,
+} from "../request/cors.ts";
 import { type Step, takeThrough } from "../request/pipeline.ts";
 import { refuseMalformed } from "../request/request-guard.ts";
 import { createRequestId } from "../request/request-id.ts";
@@ -55,58 +60,60 @@ export interface HttpServerOptions {
   readonly admitHost?: AdmitHost | undefined;
   readonly health: HealthChecks;
   readonly metrics: MetricsRegistry;
-  /** Whom the metrics are for; none: for everybody, in production for nobody. */
+  /** The token for metrics. Absent: public, but in production disabled. */
   readonly metricsToken?: string | undefined;
   readonly tracing?: Tracing | undefined;
   readonly cors: CorsOptions;
   readonly limits: RequestLimits;
   /** Signs cursors; the same on every node. */
   readonly cursorSecret: Uint8Array | string;
-  /** Where clients reach this server: `https://api.example.com`. Without PUBLIC_URL, known once it listens. */
+  /**
+   * The server's public URL: `https://api.example.com`. Without PUBLIC_URL, known once it listens.
+   */
   readonly baseUrl: () => string;
   readonly version: string;
-  /** The application's, in the API reference. Default: Insulae. */
+  /** The application's name in the API reference. Default: Insulae. */
   readonly name?: string | undefined;
-  /** Those of the features that have an OpenAPI document of their own: the APIs of other systems. */
+  /** Features that have an OpenAPI document of their own: the APIs of other systems. */
   readonly dialects?: ReadonlySet<Feature> | undefined;
-  /** Pages for people. Where a route of a feature's answers at the address, that does. */
+  /** HTML pages. A feature's route at the same address takes precedence. */
   readonly pages?: PagesOptions | undefined;
   readonly production: boolean;
   readonly log: Logger;
-  /** The largest body in bytes, where a route says nothing else. Default 1 MiB. */
+  /** The largest body in bytes, unless the route says otherwise. Default 1 MiB. */
   readonly bodyLimit?: number;
-  /** Addresses and networks of proxies whose `X-Forwarded-…` is believed. Default none. */
+  /** Addresses and networks of proxies whose `X-Forwarded-…` is trusted. Default none. */
   readonly trustProxy?: readonly string[];
   /**
-   * How long a whole request may take to come in. Default 30 s; its headers 10 s at most. What a route
-   * reads as it comes (`uploadForm`, `bytesBody`) may take ten minutes.
+   * The time limit for receiving a request. Default 30 s, of which 10 s for the headers. Stream
+   * bodies (`uploadForm`, `bytesBody`) may take ten minutes.
    */
   readonly requestTimeoutMs?: number;
-  /** How often open WebSockets are looked after. */
+  /** How often open WebSockets are checked. */
   readonly socketTimes?: SocketTimes;
   readonly socketPeers?: SocketPeers | undefined;
-  /** Of the node; each may have a share of what is bounded for a process. Default 1. */
+  /** The node's number of workers; limits per process are divided by it. Default 1. */
   readonly workers?: number;
-  /** How long `close()` waits for what is in flight. Default 10 s. */
+  /** The time limit of `close()` for requests in flight. Default 10 s. */
   readonly shutdownGraceMs?: number;
 }
 
 export type HttpServer = FastifyInstance & {
   /**
-   * Has `/health/ready` say 503, and answers end their connections. Everything is served as before, so that
-   * balancers have time to notice until `close()`.
+   * Makes `/health/ready` say 503 and responses close their connections. Requests are still served,
+   * so that load balancers have time to notice before `close()`.
    */
   readonly drain: () => void;
-  /** Listens a second time, for TLS. @returns the port. */
+  /** Listens for TLS too. @returns the port */
   readonly listenTls: (options: {
     readonly port: number;
     readonly host: string;
     readonly tls: TlsOptions;
   }) => Promise<TlsListener>;
   /**
-   * Listens once more, for a few addresses that stand for routes, and nothing else.
+   * Listens on a further port that serves only some routes, at other addresses.
    *
-   * @param options.routes the paths of routes by those that are served there.
+   * @param options.routes the routes' paths by the paths they are served at
    */
   readonly listenFor: (options: {
     readonly port: number;
@@ -117,14 +124,14 @@ export type HttpServer = FastifyInstance & {
 
 export interface TlsListener {
   readonly port: number;
-  /** Connections from now on get this one where their host has none of its own. */
+  /** From now on, the default certificate for hosts without their own. */
   readonly replaceCertificate: (pair: CertificatePair) => void;
 }
 
 /**
- * Makes the server; `listen()` or `inject()` it.
+ * Creates the server; call `listen()` or `inject()`.
  *
- * @throws Error that lists all that is wrong with the declarations of the features.
+ * @throws DeclarationError that lists everything wrong with the features' declarations
  */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { log, version, workers = 1 } = options;
@@ -161,7 +168,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   });
   const cors = createCors({
     ...options.cors,
-    onForeign: options.production ? undefined : tellOfForeign(log),
+    onForeign: options.production ? undefined : warnOfForeignOrigins(log),
   });
   const constraints = new Map<string, ErrorFactory>(
     features.flatMap((feature) => Object.entries(feature.constraints)),
@@ -174,22 +181,22 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     log,
   });
 
-  // As Fastify decides whose `X-Forwarded-…` it believes.
+  // Fastify's own way of deciding whose `X-Forwarded-…` to trust.
   const trusted = proxyAddress.compile([...(options.trustProxy ?? [])]);
 
   let handle: RequestListener = () => {};
   const app = fastify({
-    logger: false, // the access line and the lazy child loggers are cheaper than a child a request
+    logger: false, // the access log and lazy child loggers are cheaper than a child per request
     genReqId: createRequestId((address) => trusted(address, 0)),
     bodyLimit: options.bodyLimit ?? 1_048_576,
     trustProxy: options.trustProxy?.length ? [...options.trustProxy] : false,
-    return503OnClosing: false, // what comes in on a connection that is open yet is served
+    return503OnClosing: false, // requests on open connections are still served
     routerOptions: { maxParamLength: 500 },
     serverFactory(handler) {
       handle = handler;
       return servers.create(handler);
     },
-    clientErrorHandler: () => {}, // each server has its own, and Fastify asks for only one of them
+    clientErrorHandler: () => {}, // each server has its own; Fastify would use only one
     frameworkErrors: answerError,
   });
   app.decorateRequest(stateKey, null);
@@ -197,7 +204,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   acceptOnlyJson(app, workers);
   acceptForms(app);
-  // No route has this method. Fastify would insist on a body before it looked for one.
+  // No route has this method. Otherwise Fastify would require a body before looking for one.
   app.addHttpMethod("QUERY", { hasBody: false, overrideExisting: true });
   app.addHook("preClose", async () => {
     await servers.stopListening();
@@ -267,7 +274,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const answerNothing = async (request: FastifyRequest, reply: FastifyReply) => {
     const state = beginUnrouted(request, reply);
     refuseMalformed(state);
-    // It costs less than a refusal, and without it a page can't read the refusal of its request.
+    // Costs less than a refusal; without it, the page can't read the refusal of its request.
     if (cors.preflightAtOnce(request, reply)) return reply;
     await limits.refuseIfExhausted(state);
     if (isPreflight(request)) {
@@ -278,16 +285,16 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       }
       return reply;
     }
-    // Looking through all paths is work, which whoever asks pays for first.
+    // Scanning all paths is work, so charge first.
     await limits.chargeAnonymous(state);
-    if (state.isGone) return new Promise<never>(() => {}); // nobody waits for it
+    if (state.isGone) return new Promise<never>(() => {}); // the client has disconnected
     await cors.admit(request, reply);
     const { error, errorShape } = missing(request.url);
     state.errorShape = errorShape;
     throw error;
   };
   app.register((inner, _options, done) => {
-    // A hook, since the handler would come when a body has been read and parsed.
+    // A hook, because a handler would run only after the body is read and parsed.
     inner.addHook("onRequest", answerNothing);
     const handler = () => {
       throw notFound();
@@ -320,10 +327,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   });
 }
 
-const openConnections = gauge("insulae_http_connections", "Connections of clients that are open");
-const openSockets = gauge("insulae_websockets", "WebSockets that are open");
+const openConnections = gauge("insulae_http_connections", "Open client connections");
+const openSockets = gauge("insulae_websockets", "Open WebSockets");
 
-/** A handler for these paths, as if the routes had been asked for, and for no others. */
+/** Serves these paths as the routes they map to, and no others. */
 const only =
   (routes: Readonly<Record<string, string>>, handle: RequestListener): RequestListener =>
   (request, response) => {
@@ -337,13 +344,13 @@ const only =
     handle(request, response);
   };
 
-/** Health and metrics are asked for by nobody in particular, even when the control plane is down. */
+/** The caller of health and metrics, which work even when the control plane is down. */
 const nobody: Caller = Object.freeze({
   tenant: undefined,
   user: undefined,
   credential: undefined,
   db: undefined,
   get platform(): Platform {
-    throw new Error("the routes of the kernel have no platform");
+    throw new Error("kernel routes have no platform");
   },
 });

@@ -1,4 +1,4 @@
-/** A server for the tests of this folder: any features, and a caller whom each test chooses. */
+/** A server for this folder's tests: any features, and a caller chosen by each test. */
 import { Writable } from "node:stream";
 import { pino } from "pino";
 import { Type } from "typebox";
@@ -14,15 +14,14 @@ import { createHttpServer, type HttpServerOptions } from "./server.ts";
 
 export interface TestServer {
   readonly app: ReturnType<typeof createHttpServer>;
-  /** The lines that were logged. */
   readonly lines: Record<string, unknown>[];
 }
 
 /** Only the id matters here. */
 export const testTenant = (id: string): Tenant => ({ id: id as TenantId }) as Tenant;
 
-/** What the real resolver would find out; by default, for nobody in the tenant. */
-export function resolvedFor(tenant: Tenant | undefined, user?: Principal): Caller {
+/** What the real resolver would return; by default, for a tenant's anonymous caller. */
+export function callerFor(tenant: Tenant | undefined, user?: Principal): Caller {
   return {
     tenant,
     user,
@@ -47,7 +46,7 @@ export function testServer(
   });
   const app = createHttpServer({
     features,
-    identify: () => resolvedFor(testTenant("tenant-a")),
+    identify: () => callerFor(testTenant("tenant-a")),
     authorise: () => {},
     health: { database: async () => {} },
     metrics: createMetrics(),
@@ -64,7 +63,7 @@ export function testServer(
   return { app, lines };
 }
 
-/** One route that takes a body and gives it back. */
+/** A route that returns its body. */
 export const echo = feature("echo", {
   routes: (r) => [
     r.post(
@@ -72,7 +71,7 @@ export const echo = feature("echo", {
       {
         permission: "public",
         audit: { none: "a test" },
-        summary: "Gives back what it gets",
+        summary: "Returns its body",
         body: Type.Object({
           text: Type.String(),
           count: Type.Optional(Type.Integer()),

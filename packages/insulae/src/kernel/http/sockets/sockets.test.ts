@@ -13,7 +13,7 @@ import { AppError } from "../../lib/errors.ts";
 import type { OutgoingSocket } from "../../lib/outgoing-socket.ts";
 import { ownedLog } from "../../telemetry/log.ts";
 import { createLogHub } from "../../telemetry/log-hub.ts";
-import { resolvedFor, testServer, testTenant } from "../server/test-server.ts";
+import { callerFor, testServer, testTenant } from "../server/test-server.ts";
 
 const quick = { checkMs: 20, heartbeatMs: 50, uncheckedMs: 200 };
 const calm = { checkMs: 20, heartbeatMs: 60_000, uncheckedMs: 200 };
@@ -387,7 +387,7 @@ describe("the log hub", () => {
     });
     for (const tenant of [testTenant("tenant-a"), undefined]) {
       const log = hub.tap(pino({ base: null }, { write() {} }));
-      const { app } = testServer([logging], { log, identify: () => resolvedFor(tenant) });
+      const { app } = testServer([logging], { log, identify: () => callerFor(tenant) });
       expect((await app.inject({ url: "/api/v1/log" })).statusCode).toBe(204);
     }
     const last = hub.tap(pino({ base: null }, { write() {} }));

@@ -1,6 +1,6 @@
 /**
- * What the server knows of one request beside what Fastify knows. It is made when the request comes
- * in and hangs on Fastify's request, so that no later step looks anything up.
+ * The server's own state of a request. It is created when the request arrives and stored on
+ * Fastify's request object, so that no later step looks anything up.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { TenantDatabase } from "../../data/tenant-database.ts";
@@ -15,8 +15,9 @@ import { type Logger, ownedLog } from "../../telemetry/log.ts";
 import type { TraceSpan } from "../../telemetry/tracing.ts";
 
 /**
- * Who calls, for which tenant, and what they work with. `db` and `platform` may be getters: only handlers that use
- * them ask for them, and a route whose context is `tenant` never asks for `platform`.
+ * The resolved request: its tenant, principal and credential, and what handlers work with. `db` and
+ * `platform` may be getters: they are read only when used, and `platform` never by a route whose
+ * context is `tenant`.
  */
 export interface Caller extends Identity {
   readonly db: TenantDatabase<Record<never, never>> | undefined;
@@ -24,10 +25,11 @@ export interface Caller extends Identity {
 }
 
 /**
- * Finds out who calls. Whether they may use the route is for `Authorise` to say.
+ * Resolves a request to its caller; `Authorise` decides whether they may use the route.
  *
- * Return the value itself, not a promise, where nothing has to be waited for: each promise costs a turn of the
- * microtask queue. @throws AppError if the request is refused.
+ * Returns a value, not a promise, if nothing has to be awaited: each promise costs a microtask
+ * turn.
+ * @throws AppError if the request is refused
  */
 export type Identify = (request: FastifyRequest, route: Route) => MaybePromise<Caller>;
 
@@ -36,7 +38,7 @@ export type Payer =
   | { readonly tenantId: TenantId; readonly accountId?: undefined }
   | { readonly tenantId?: undefined; readonly accountId: AccountId };
 
-/** The parts of a request that are known when it begins. */
+/** What is known when a request begins. */
 interface Beginning {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
@@ -50,24 +52,24 @@ export class RequestState {
   readonly startedAt = performance.now();
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
-  /** The route's pattern, `/api/v1/contacts/:id`; undefined where there is no route. */
+  /** The route's pattern, `/api/v1/contacts/:id`; undefined without a route. */
   readonly path: string | undefined;
-  /** Where it comes from, as far as proxies are trusted. */
+  /** The client's address, as far as proxies are trusted. */
   readonly client: ClientAddress;
-  /** Where traces are collected. */
+  /** Only if traces are collected. */
   readonly span: TraceSpan | undefined;
-  /** Once `identify` has found out. */
+  /** Set by `identify`. */
   caller: Caller | undefined = undefined;
-  /** Who was charged for its credentials when they were last good. */
+  /** Who was charged for its credentials when they were last valid. */
   payer: Payer | undefined = undefined;
-  /** The client was charged before anybody was looked up, so that a refusal costs nothing more. */
+  /** The client was charged before any look-up, so a refusal is not charged again. */
   isPaidAhead = false;
   log: Logger | undefined = undefined;
-  /** The handler has written an entry of the audit log itself. */
+  /** The handler has written an audit entry itself. */
   audited = false;
-  /** A hook refused it: hooks run for all routes, and declare no errors. */
+  /** A hook refused it. Hooks run for all routes, whose declared errors don't include theirs. */
   refusedByHook = false;
-  /** How errors look where there is no route; a route has its own. */
+  /** The error format where there is no route; routes have their own. */
   errorShape: ErrorShape | undefined = undefined;
   #onClose: (() => void) | undefined = undefined;
 
@@ -79,12 +81,15 @@ export class RequestState {
     this.span = span;
   }
 
-  /** Nobody waits for the answer any more. */
+  /** The client has disconnected, or has its response. */
   get isGone(): boolean {
     return this.reply.raw.destroyed;
   }
 
-  /** Has `work` done when the answer has left or the client has gone, after what was given before. */
+  /**
+   * Calls `work` when the response was sent or the client disconnected, in the order of
+   * registration.
+   */
   onClose(work: () => void): void {
     const before = this.#onClose;
     this.#onClose = before
@@ -95,7 +100,7 @@ export class RequestState {
       : work;
   }
 
-  /** Called once, by the one listener for the answer's end. */
+  /** Called once, by the one listener for the response's end. */
   close(): void {
     this.#onClose?.();
   }
@@ -103,7 +108,7 @@ export class RequestState {
 
 type WithState = { state: RequestState | null };
 
-/** The name of the decorator under which the state hangs. */
+/** The decorator that holds the state. */
 export const stateKey = "state";
 
 export function setState(request: FastifyRequest, state: RequestState): void {
@@ -114,7 +119,7 @@ export function findState(request: FastifyRequest): RequestState | null {
   return (request as FastifyRequest & WithState).state; // as above
 }
 
-/** Who acts in the user's stead, for the log: a machine, or a platform administrator. */
+/** Who acts for the user, for the log: a machine, or an impersonating administrator. */
 export function standIn(credential: Credential | undefined) {
   if (credential?.kind === "api_key") return { api_key_id: credential.keyId };
   if (credential?.kind === "certificate") return { certificate_id: credential.certificateId };
@@ -122,7 +127,7 @@ export function standIn(credential: Credential | undefined) {
   return impersonator === undefined ? undefined : { impersonator_id: impersonator };
 }
 
-/** The logger whose lines carry the request's id, tenant and user; made when it is first used. */
+/** The logger whose lines carry the request's id, tenant and user; created on first use. */
 export function requestLog(request: FastifyRequest, root: Logger): Logger {
   const state = findState(request);
   if (state?.log) return state.log;
@@ -135,7 +140,7 @@ export function requestLog(request: FastifyRequest, root: Logger): Logger {
     ...(state?.span && { trace_id: state.span.traceId }),
   };
   const log = ownedLog(root, bindings, tenantId);
-  // A line that is written before the tenant is known must not fix the later ones.
+  // Keep the logger only once the caller is known, or later lines would lack the tenant.
   if (state?.caller) state.log = log;
   return log;
 }

@@ -1,0 +1,151 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { Button, Popconfirm, Tag } from "antd";
+import { useMemo, useState } from "react";
+import { useAct, useGet } from "../../../lib/api.ts";
+import { type Context, ContextProvider, tenantContext } from "../../../lib/context.tsx";
+import { useText } from "../../../lib/i18n.ts";
+import { ScreenFrame } from "../../../ui/parts.tsx";
+import { Skeleton } from "../../../ui/Skeleton.tsx";
+import { Problem } from "../../../ui/states.tsx";
+import { IsolationTag } from "../tenants/tags.tsx";
+import { Attempts } from "./Attempts.tsx";
+import { acme, globex, isGone, makeDemo, removeDemo } from "./demo.ts";
+import { texts } from "./texts.ts";
+import "./lab.css";
+
+export default function Lab() {
+  const t = useText(texts);
+  const cache = useQueryClient();
+  const [sides] = useState(() => ({ acme: tenantContext(acme), globex: tenantContext(globex) }));
+  const demo = useGet(["/tenants", "demo"], async (api, signal) => {
+    try {
+      const [one, other] = await Promise.all(
+        [acme, globex].map((id) => api.get("/tenants/{id}", { params: { path: { id } }, signal })),
+      );
+      return one && other ? { acme: one, globex: other } : null;
+    } catch (error) {
+      if (isGone(error)) return null;
+      throw error;
+    }
+  });
+  const make = useAct(
+    (api, _: undefined) =>
+      makeDemo(api, (tenant) => (tenant === acme ? sides.acme : sides.globex).client),
+    { changes: ["/tenants"] },
+  );
+  const remove = useAct(
+    async (api, _: undefined) => {
+      await removeDemo(api);
+      for (const { key } of [sides.acme, sides.globex]) cache.removeQueries({ queryKey: key });
+    },
+    { changes: ["/tenants"] },
+  );
+
+  if (demo.isPending) return <Skeleton />;
+  if (demo.error) return <Problem error={demo.error} onRetry={() => void demo.refetch()} />;
+  if (!demo.data) {
+    return (
+      <ScreenFrame title={t.title} about={t.about}>
+        <div className="panel state">
+          <h2>{make.isPending ? t.making : t.none}</h2>
+          <Button
+            type="primary"
+            size="large"
+            loading={make.isPending}
+            onClick={() => make.mutate(undefined)}
+          >
+            {t.make}
+          </Button>
+          <p>{t.makeAbout}</p>
+          {make.error && <Problem error={make.error} />}
+        </div>
+      </ScreenFrame>
+    );
+  }
+  return (
+    <ScreenFrame
+      title={t.title}
+      about={`${t.about} ${t.curl}`}
+      actions={
+        <Popconfirm title={t.remove} onConfirm={() => remove.mutateAsync(undefined)}>
+          <Button loading={remove.isPending}>{t.remove}</Button>
+        </Popconfirm>
+      }
+    >
+      <div className="lab-sides">
+        <Side
+          context={sides.acme}
+          name={demo.data.acme.name}
+          isolation={demo.data.acme.isolation}
+        />
+        <Side
+          context={sides.globex}
+          name={demo.data.globex.name}
+          isolation={demo.data.globex.isolation}
+        />
+      </div>
+      <Attempts acme={sides.acme} globex={sides.globex} />
+    </ScreenFrame>
+  );
+}
+
+interface SideProps {
+  readonly context: Context;
+  readonly name: string;
+  readonly isolation: "pool" | "schema" | "database";
+}
+
+/** One tenant, in the middle of a screen of the platform: what is below asks on its behalf. */
+function Side({ context, name, isolation }: SideProps) {
+  return (
+    <ContextProvider value={context}>
+      <section className="panel lab-side" aria-label={name}>
+        <h2>
+          {name} <IsolationTag isolation={isolation} />
+        </h2>
+        <Contacts />
+      </section>
+    </ContextProvider>
+  );
+}
+
+const names = ["Barbara Liskov", "Edsger Dijkstra", "Tony Hoare", "Frances Allen", "Donald Knuth"];
+
+function Contacts() {
+  const t = useText(texts);
+  const began = useMemo(() => ({ at: 0, ms: 0 }), []);
+  const list = useGet(["/contacts", "lab"], async (api, signal) => {
+    began.at = performance.now();
+    const page = await api.get("/contacts", { params: { query: { limit: 10 } }, signal });
+    began.ms = performance.now() - began.at;
+    return page;
+  });
+  const add = useAct(
+    (api, _: undefined) => {
+      const name = names[Math.floor(Math.random() * names.length)] ?? "Ada";
+      return api.post("/contacts", { body: { name } });
+    },
+    { changes: ["/contacts"] },
+  );
+  if (list.error) return <Problem error={list.error} onRetry={() => void list.refetch()} />;
+  return (
+    <>
+      <p className="mono quiet">
+        GET /api/v1/contacts{" "}
+        {list.data && <Tag color="success">200 · {began.ms.toFixed(0)} ms</Tag>}
+      </p>
+      <ul className="lab-rows">
+        {list.data?.items.map(({ id, name, email }) => (
+          <li key={id}>
+            <span>{name}</span>
+            <span className="quiet">{email}</span>
+          </li>
+        ))}
+      </ul>
+      <p className="quiet">{list.data && t.contacts(list.data.items.length)}</p>
+      <Button loading={add.isPending} onClick={() => add.mutate(undefined)} title={t.addedHere}>
+        {t.addContact}
+      </Button>
+    </>
+  );
+}

@@ -1,0 +1,138 @@
+import type { Schemas } from "@insulae/client";
+import { Link, useNavigate } from "@tanstack/react-router";
+import { App, Button, Descriptions, Tabs } from "antd";
+import { useState } from "react";
+import { useAct, useGet } from "../../../lib/api.ts";
+import { useText } from "../../../lib/i18n.ts";
+import { useFilters } from "../../../lib/search.ts";
+import { ConfirmByKey } from "../../../ui/ConfirmByKey.tsx";
+import { CopyButton } from "../../../ui/CopyButton.tsx";
+import { Id, Json, ScreenFrame, Time } from "../../../ui/parts.tsx";
+import { Skeleton } from "../../../ui/Skeleton.tsx";
+import { Problem } from "../../../ui/states.tsx";
+import { UsagePlots } from "../../../ui/UsagePlots.tsx";
+import { IsolationTag, StatusTag } from "./tags.tsx";
+import { texts } from "./texts.ts";
+
+type Shown = Schemas["Tenant"];
+
+export function Tenant({ tenant }: { readonly tenant: string }) {
+  const t = useText(texts);
+  const [{ tab = "overview" }, change] = useFilters();
+  const found = useGet(["/tenants", tenant], (api, signal) =>
+    api.get("/tenants/{id}", { params: { path: { id: tenant } }, signal }),
+  );
+  if (found.error) return <Problem error={found.error} onRetry={() => void found.refetch()} />;
+  if (!found.data) return <Skeleton />;
+  const shown = found.data;
+  return (
+    <ScreenFrame
+      title={
+        <>
+          {shown.name} <StatusTag status={shown.status} />
+        </>
+      }
+      about={
+        <>
+          <span className="mono">{shown.key}</span> <CopyButton text={shown.key} name={t.key} />
+        </>
+      }
+      actions={<Actions tenant={shown} />}
+    >
+      <Tabs
+        activeKey={tab}
+        onChange={(next) => change({ tab: next })}
+        items={[
+          { key: "overview", label: t.overview, children: <Overview tenant={shown} /> },
+          { key: "usage", label: t.usage, children: <UsagePlots tenant={shown.id} /> },
+          { key: "settings", label: t.settings, children: <Json value={shown.settings} /> },
+        ]}
+      />
+    </ScreenFrame>
+  );
+}
+
+function Overview({ tenant }: { readonly tenant: Shown }) {
+  const t = useText(texts);
+  return (
+    <div className="panel">
+      <Descriptions
+        column={{ xs: 1, md: 2 }}
+        items={[
+          { key: "id", label: "Id", children: <Id id={tenant.id} /> },
+          { key: "plan", label: t.plan, children: tenant.plan },
+          {
+            key: "isolation",
+            label: t.isolation,
+            children: <IsolationTag isolation={tenant.isolation} />,
+          },
+          { key: "owner", label: t.owner, children: <Id id={tenant.owner_account_id} /> },
+          { key: "hosts", label: t.hosts, children: tenant.hosts.join(", ") || "–" },
+          { key: "created", label: t.created, children: <Time at={tenant.created_at} /> },
+        ]}
+      />
+    </div>
+  );
+}
+
+function Actions({ tenant }: { readonly tenant: Shown }) {
+  const t = useText(texts);
+  const { modal, message } = App.useApp();
+  const navigate = useNavigate();
+  const [deleting, setDeleting] = useState(false);
+  const path = { id: tenant.id };
+  const changes = { changes: ["/tenants"] };
+  const suspend = useAct(
+    (api, _: undefined) => api.post("/tenants/{id}/suspend", { params: { path } }),
+    changes,
+  );
+  const resume = useAct(
+    (api, _: undefined) => api.post("/tenants/{id}/resume", { params: { path } }),
+    changes,
+  );
+  const remove = useAct(
+    (api, _: undefined) => api.delete("/tenants/{id}", { params: { path } }),
+    changes,
+  );
+  const failed = (error: Error) => void message.error(error.message, 10);
+
+  const askSuspend = () =>
+    void modal.confirm({
+      title: t.suspend,
+      content: t.suspendAbout(tenant.name),
+      okText: t.suspend,
+      onOk: () => suspend.mutateAsync(undefined).catch(failed),
+    });
+  return (
+    <>
+      <Link to={`/t/${tenant.key}`}>
+        <Button>{t.toConsole}</Button>
+      </Link>
+      {tenant.status === "active" ? (
+        <Button onClick={askSuspend}>{t.suspend}</Button>
+      ) : (
+        <Button
+          loading={resume.isPending}
+          onClick={() => resume.mutate(undefined, { onError: failed })}
+        >
+          {t.resume}
+        </Button>
+      )}
+      <Button danger onClick={() => setDeleting(true)}>
+        {t.deleteTenant}
+      </Button>
+      {deleting && (
+        <ConfirmByKey
+          title={t.deleteTenant}
+          about={t.deleteAbout(tenant.name)}
+          word={tenant.key}
+          onConfirm={async () => {
+            await remove.mutateAsync(undefined);
+            void navigate({ to: "/p/tenants" });
+          }}
+          onClose={() => setDeleting(false)}
+        />
+      )}
+    </>
+  );
+}

@@ -1,0 +1,94 @@
+import { Link, useParams } from "@tanstack/react-router";
+import { Button } from "antd";
+import { useState } from "react";
+import { useText } from "../../../lib/i18n.ts";
+import { Icon } from "../../../ui/Icon.tsx";
+import { ScreenFrame, Time } from "../../../ui/parts.tsx";
+import { ResourceList } from "../../../ui/ResourceList.tsx";
+import { Empty } from "../../../ui/states.tsx";
+import { NewTenant } from "./NewTenant.tsx";
+import { Tenant } from "./Tenant.tsx";
+import { IsolationTag, StatusTag } from "./tags.tsx";
+import { texts } from "./texts.ts";
+
+export default function Tenants() {
+  const { key } = useParams({ strict: false });
+  return key === undefined ? <TenantList /> : <Tenant tenant={key} />;
+}
+
+function TenantList() {
+  const t = useText(texts);
+  const [making, setMaking] = useState(false);
+  const create = (
+    <Button
+      type="primary"
+      data-new
+      icon={<Icon name="plus" size={16} />}
+      onClick={() => setMaking(true)}
+    >
+      {t.newTenant}
+    </Button>
+  );
+  return (
+    <ScreenFrame title={t.title} about={t.about} actions={create}>
+      <ResourceList
+        of="/tenants"
+        label={t.title}
+        read={(api, query, signal) =>
+          api.get("/tenants", { params: { query: { limit: 50, ...query } as object }, signal })
+        }
+        rowKey={(tenant) => tenant.id}
+        filters={[
+          { name: "q", label: t.search },
+          {
+            name: "status",
+            label: t.status,
+            options: [
+              { value: "active", label: t.active },
+              { value: "suspended", label: t.suspended },
+              { value: "deleted", label: t.deleted },
+            ],
+          },
+          {
+            name: "isolation",
+            label: t.isolation,
+            options: [
+              { value: "pool", label: t.pool },
+              { value: "schema", label: t.schema },
+              { value: "database", label: t.database },
+            ],
+          },
+        ]}
+        columns={[
+          {
+            title: t.name,
+            render: ({ key, name }) => (
+              <Link to={`/p/tenants/${key}`} className="cut">
+                {name}
+              </Link>
+            ),
+          },
+          { title: t.key, render: ({ key }) => <span className="mono">{key}</span> },
+          { title: t.status, render: ({ status }) => <StatusTag status={status} /> },
+          { title: t.isolation, render: ({ isolation }) => <IsolationTag isolation={isolation} /> },
+          { title: t.plan, render: ({ plan }) => plan },
+          {
+            title: t.hosts,
+            render: ({ hosts }) => <span className="cut">{hosts.join(", ") || "–"}</span>,
+          },
+          { title: t.created, render: ({ created_at }) => <Time at={created_at} /> },
+        ]}
+        empty={
+          <Empty
+            title={t.newTenant}
+            about={t.emptyAbout}
+            command="insulae tenant create acme --name 'Acme Corp'"
+          >
+            {create}
+          </Empty>
+        }
+      />
+      {making && <NewTenant onClose={() => setMaking(false)} />}
+    </ScreenFrame>
+  );
+}

@@ -1,0 +1,75 @@
+import { Alert, Button, Radio } from "antd";
+import { useState } from "react";
+import { useText } from "../../../lib/i18n.ts";
+import { labelOf } from "../../../ui/SchemaForm.tsx";
+import { ValueText } from "../../../ui/ValueText.tsx";
+import type { Item } from "./item.ts";
+import { texts } from "./texts.ts";
+
+interface Props {
+  readonly names: readonly string[];
+  readonly base: Item;
+  readonly mine: Readonly<Record<string, unknown>>;
+  readonly theirs: Item;
+  readonly onChosen: (values: Readonly<Record<string, unknown>>) => void;
+}
+
+/** Somebody has saved meanwhile: for each field that they changed, one of the two values is chosen. */
+export function Conflict({ names, base, mine, theirs, onChosen }: Props) {
+  const t = useText(texts);
+  const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+  const changed = names.filter((name) => !same(base[name], theirs[name]));
+  const [chosen, setChosen] = useState<Readonly<Record<string, "mine" | "theirs">>>({});
+  const choice = (name: string) =>
+    chosen[name] ?? (same(mine[name], base[name]) ? "theirs" : "mine");
+  const use = () =>
+    onChosen({
+      ...mine,
+      ...Object.fromEntries(
+        changed.map((name) => [name, choice(name) === "mine" ? mine[name] : theirs[name]]),
+      ),
+    });
+  return (
+    <Alert
+      type="warning"
+      showIcon
+      title={t.conflict}
+      style={{ marginBottom: 16 }}
+      description={
+        <>
+          <p>{t.conflictAbout}</p>
+          {changed.map((name) => (
+            <div key={name} style={{ margin: "10px 0" }}>
+              <strong>{labelOf(name)}</strong>
+              <Radio.Group
+                aria-label={labelOf(name)}
+                style={{ display: "grid", gap: 4 }}
+                value={choice(name)}
+                onChange={({ target }) => setChosen({ ...chosen, [name]: target.value })}
+                options={[
+                  {
+                    value: "mine",
+                    label: (
+                      <>
+                        {t.mine}: <ValueText value={mine[name]} />
+                      </>
+                    ),
+                  },
+                  {
+                    value: "theirs",
+                    label: (
+                      <>
+                        {t.theirs}: <ValueText value={theirs[name]} />
+                      </>
+                    ),
+                  },
+                ]}
+              />
+            </div>
+          ))}
+          <Button onClick={use}>{t.change}</Button>
+        </>
+      }
+    />
+  );
+}

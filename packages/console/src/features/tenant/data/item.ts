@@ -1,0 +1,4 @@
+export interface Item {
+  readonly id: string;
+  readonly [name: string]: unknown;
+}

@@ -1,0 +1,93 @@
+/**
+ * Requests as hooks. A key says what is read; it is cached for the context that the screen is in.
+ *
+ *     const user = useGet(["/users", id], (api) => api.get("/users/{id}", { params: { path: { id } } }));
+ *     const rename = useAct((api, name: string) => api.patch(…), { changes: ["/users"] });
+ */
+import { ApiError, type Client } from "@insulae/client";
+import {
+  type QueryClient,
+  useInfiniteQuery,
+  useMutation,
+  useQuery,
+  useQueryClient,
+} from "@tanstack/react-query";
+import { type Context, useApiContext } from "./context.tsx";
+import { untilSignedIn } from "./session.ts";
+
+type Key = readonly (string | number | boolean | object | undefined)[];
+
+interface GetOptions {
+  /** False: don't ask (yet). */
+  readonly when?: boolean;
+  /** Ask again after so long. */
+  readonly everyMs?: number | false;
+}
+
+const refreshedAfterMs = 15_000;
+
+export function useGet<Data>(
+  key: Key,
+  read: (api: Client, signal: AbortSignal) => Promise<Data>,
+  { when = true, everyMs = false }: GetOptions = {},
+) {
+  const context = useApiContext();
+  return useQuery({
+    queryKey: [...context.key, ...key],
+    queryFn: ({ signal }) => read(context.client, signal),
+    enabled: when,
+    refetchInterval: everyMs,
+    staleTime: refreshedAfterMs,
+  });
+}
+
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly next_cursor: string | null;
+}
+
+/** A list, page by page: `fetchNextPage()` gets the next one. */
+export function useList<Item>(
+  key: Key,
+  read: (api: Client, cursor: string | undefined, signal: AbortSignal) => Promise<Page<Item>>,
+  { when = true, everyMs = false }: GetOptions = {},
+) {
+  const context = useApiContext();
+  const query = useInfiniteQuery({
+    queryKey: [...context.key, ...key, "pages"],
+    queryFn: ({ signal, pageParam }) => read(context.client, pageParam, signal),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    enabled: when,
+    refetchInterval: everyMs,
+    staleTime: refreshedAfterMs,
+  });
+  return { ...query, items: query.data?.pages.flatMap((page) => page.items) ?? [] };
+}
+
+/** What changes something. @param changes what is read anew then, by the first part of its key */
+export function useAct<Given, Data>(
+  act: (api: Client, given: Given) => Promise<Data>,
+  { changes = [] }: { readonly changes?: readonly string[] } = {},
+) {
+  const context = useApiContext();
+  const cache = useQueryClient();
+  return useMutation({
+    mutationFn: async (given: Given) => {
+      try {
+        return await act(context.client, given);
+      } catch (error) {
+        // The session is over. What was typed stays; once somebody has signed in, it is sent again.
+        if (!(error instanceof ApiError && error.status === 401)) throw error;
+        await untilSignedIn();
+        return act(context.client, given);
+      }
+    },
+    onSuccess: () => refresh(cache, context, changes),
+  });
+}
+
+const refresh = (cache: QueryClient, context: Context, changes: readonly string[]) =>
+  Promise.all(
+    changes.map((first) => cache.invalidateQueries({ queryKey: [...context.key, first] })),
+  );

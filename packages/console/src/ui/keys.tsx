@@ -1,0 +1,82 @@
+/** Keyboard shortcuts. Single letters do nothing in fields, and can be switched off in the browser's storage. */
+import { useEffect, useRef } from "react";
+import { useText } from "../lib/i18n.ts";
+import { readStored } from "../lib/storage.ts";
+import { Dialog } from "./Dialog.tsx";
+import { texts } from "./texts.ts";
+
+interface Actions {
+  readonly palette: () => void;
+  readonly tenants: () => void;
+  readonly api: () => void;
+  readonly keys: () => void;
+  /** `g` and the first letter of a screen's path. */
+  readonly go: (letter: string) => void;
+}
+
+const goWithinMs = 1_000;
+
+export function useKeys(actions: Actions): void {
+  const latest = useRef(actions);
+  latest.current = actions;
+  useEffect(() => {
+    let goSince = Number.NEGATIVE_INFINITY;
+    const pressed = (event: KeyboardEvent) => {
+      const { palette, tenants, api, keys, go } = latest.current;
+      const command = event.metaKey || event.ctrlKey;
+      const act = (fn: () => void) => {
+        event.preventDefault();
+        fn();
+      };
+      if (command && event.key === "k") return act(palette);
+      if (command && event.key === "o") return act(tenants);
+      if (command && event.key === ".") return act(api);
+      if (command || event.altKey || isTyping(event.target) || readStored("letters") === "off")
+        return;
+      if (document.querySelector("dialog[open], .ant-modal-open, [role=dialog]")) return;
+      if (event.timeStamp - goSince < goWithinMs) {
+        goSince = Number.NEGATIVE_INFINITY;
+        return act(() => go(event.key));
+      }
+      if (event.key === "g") goSince = event.timeStamp;
+      if (event.key === "?") act(keys);
+      if (event.key === "/") act(palette);
+      if (event.key === "n") act(() => document.querySelector<HTMLElement>("[data-new]")?.click());
+    };
+    document.addEventListener("keydown", pressed);
+    return () => document.removeEventListener("keydown", pressed);
+  }, []);
+}
+
+const isTyping = (target: EventTarget | null): boolean =>
+  target instanceof HTMLElement &&
+  (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+
+const shortcuts: readonly (readonly [string, string, string])[] = [
+  ["Ctrl/⌘ K, /", "Search or jump", "Suchen oder springen"],
+  ["Ctrl/⌘ O", "Change the tenant", "Mandanten wechseln"],
+  ["Ctrl/⌘ .", "The requests of this tab", "Die Anfragen dieses Tabs"],
+  ["g, then a letter", "Go to the screen that begins with it", "Zur Ansicht, die damit beginnt"],
+  ["n", "New", "Neu"],
+  ["Esc", "Close", "Schließen"],
+  ["?", "This list", "Diese Liste"],
+];
+
+export function KeyList({ onClose }: { readonly onClose: () => void }) {
+  const t = useText(texts);
+  const german = document.documentElement.lang === "de";
+  return (
+    <Dialog title={t.keys} onClose={onClose}>
+      <dl className="keys">
+        {shortcuts.map(([keys, english, deutsch]) => (
+          <div key={keys}>
+            <dt>
+              <kbd>{keys}</kbd>
+            </dt>
+            <dd>{german ? deutsch : english}</dd>
+          </div>
+        ))}
+      </dl>
+    </Dialog>
+  );
+}
