@@ -30,7 +30,7 @@ test("the first five minutes, also when they are pasted again", () => {
   expect(parts.length).toBe(5);
   const script = ["set -eu", ...parts.map((part) => `${part}\necho ==`)].join("\n");
   const paste = () =>
-    execFileSync("bash", ["-c", script.replaceAll("localhost:8000", new URL(server.url).host)], {
+    execFileSync("sh", ["-c", script.replaceAll("localhost:8000", new URL(server.url).host)], {
       encoding: "utf8",
     }).split("==\n");
   const [, made = "", listed = "", denied = "", owned = ""] = paste();

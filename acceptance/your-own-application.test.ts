@@ -33,7 +33,7 @@ function run(program: string, args: readonly string[]): string {
   return stdout;
 }
 const shell = (script: string): string =>
-  run("bash", ["-euc", `npx() { "${process.execPath}" "${command}" "\${@:2}"; }\n${script}`]);
+  run("sh", ["-euc", `npx() { shift; "${process.execPath}" "${command}" "$@"; }\n${script}`]);
 const shellOf = (heading: string): string[] =>
   page
     .filter((block) => block.heading === heading && block.language === "sh")

@@ -45,8 +45,10 @@ export const examples = {
     ["insulae tenant delete acme --yes", "its key is free at once, its rows are erased later"],
   ],
   server: [
-    ["insulae server add eu postgres://admin:…@eu.example:5432/insulae --weight 2", ""],
-    ["insulae server add eu - < url.txt", "keeps the password out of the process list"],
+    [
+      "insulae server add eu - --weight 2 < url.txt",
+      "- reads the URL from stdin: its password stays out of the process list",
+    ],
     [
       "insulae server update eu --url - < url.txt",
       "after it has moved or its password has changed",

@@ -73,7 +73,10 @@ export function createProgram(run: RunCommand, json: boolean): Command {
     .option("-f, --follow", "stream new lines (always on)")
     .option("--url <url>", "the server (default: this machine's, at PORT)")
     .option("--token <token>", "an access token (default: INSULAE_TOKEN, or log in as ADMIN_EMAIL)")
-    .option("--tenant <id>", "only lines of the tenant with this id")
+    .option(
+      "--tenant <id>",
+      "only lines of the tenant with this id (not its key: `insulae tenant show` prints the id)",
+    )
     .addOption(
       new Option("--level <level>", "minimum level").choices([
         ...["trace", "debug", "info", "warn", "error", "fatal"],
