@@ -70,7 +70,7 @@ test.each(["postgres", "template1", "logins_main"])(
   },
 );
 
-describe("a login that was let in elsewhere", () => {
+describe("a login that was allowed into another database", () => {
   let placement: Placement;
   beforeAll(async () => {
     placement = await place();
@@ -81,7 +81,7 @@ describe("a login that was let in elsewhere", () => {
     await login.end();
   });
 
-  test("and owns something there keeps nobody from starting, and is named", async () => {
+  test("and owns something there does not prevent the start, and is reported", async () => {
     const said: unknown[] = [];
     await restart(said);
     expect(said).toEqual([
@@ -105,7 +105,7 @@ describe("a login that was let in elsewhere", () => {
   });
 });
 
-test("a login with a member keeps nobody from starting, and is named", async () => {
+test("a login with a member does not prevent the start, and is reported", async () => {
   const [one, other] = [await place(), await place()];
   // What a login of PostgreSQL 15 may do itself.
   await superuser.query(`grant "${one.database}" to "${other.database}"`);
@@ -120,7 +120,7 @@ test("a login with a member keeps nobody from starting, and is named", async () 
   await installation.provisioning.retire(other);
 });
 
-test("a login that an administrator gave too much still refuses the start", async () => {
+test("a login with excess privileges from an administrator prevents the start", async () => {
   const placement = await place();
   await superuser.query(`alter role "${placement.database}" bypassrls`);
   await expect(restart()).rejects.toThrow("exempt from Row-Level Security");

@@ -110,7 +110,7 @@ describe("a feature is refused by its name and the option, where", () => {
     expect(problemsOf(() => declare({}, "Notes"))).toEqual([
       'feature name "Notes": use [a-z][a-z0-9-]*',
     ]);
-    expect(problemsOf(() => declare({}, "control"))[0]).toContain("is one of Insulae's own");
+    expect(problemsOf(() => declare({}, "control"))[0]).toContain("this name is reserved");
     expect(problemsOf(() => declare({}, 7))[0]).toContain("feature name 7: use");
   });
 

@@ -272,7 +272,7 @@ test.each([
   ["a certificate at another tenant", { ...shows("acts:a"), host: "b.insulae.example" }, read],
   ["a user without the permission", { token: "user@a" }, route("contacts:write")],
   ["an account at a platform administrator's", { token: "account" }, route("platform", "core")],
-])("%s is refused as who they are, so that they are charged for it", async (_what, given, to) => {
+])("%s is refused as a known caller, who is charged for it", async (_what, given, to) => {
   for (const cached of [true, false]) {
     const refused = async () => resolverFor(cached).resolve(inputWith(given), to);
     const error = await refused().catch((thrown: unknown) => thrown);
@@ -471,20 +471,20 @@ const cases: readonly (readonly [string, Partial<ResolverInput>, Route, Outcome]
   ["a Host header that is no host", { host: "a@b" }, open, { error: "invalid_host" }],
 ];
 
-describe.each([true, false])("with answers at hand: %s", (cached) => {
+describe.each([true, false])("with cached results: %s", (cached) => {
   test.each(cases)("%s", async (_name, given, to, expected) => {
     expect(await outcomeOf(given, to, cached)).toEqual(expected);
   });
 });
 
-test("with everything at hand nothing is waited for", () => {
+test("with warm caches nothing is awaited", () => {
   const { resolve } = resolverFor(true);
   expect(resolve(inputWith({ token: "user@a", tenantHeader: "a" }), read)).not.toBeInstanceOf(
     Promise,
   );
 });
 
-test("an attempt on another tenant is reported with who, whose and which", async () => {
+test("a cross-tenant attempt is reported with the user and both tenants", async () => {
   const { attempts, resolve } = resolverFor(true);
   expect(() => resolve(inputWith({ token: "user@a", tenantHeader: "b" }), read)).toThrow();
   expect(attempts).toMatchObject([

@@ -47,7 +47,7 @@ describe("the types of a feature", () => {
     });
   });
 
-  it("give nothing where no schema is declared", () => {
+  it("are empty without a schema", () => {
     feature("notes", {
       routes: (r) => [
         r.get(

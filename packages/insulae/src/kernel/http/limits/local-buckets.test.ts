@@ -21,7 +21,7 @@ function bucketsAt(max?: number) {
 }
 
 describe("a bucket", () => {
-  test("holds a minute's requests, and regains them evenly", () => {
+  test("holds a minute's requests and regains them evenly", () => {
     const { clock, granted } = bucketsAt();
     const a = charge("a", 60);
     expect(granted(100, a)).toBe(60);
@@ -33,7 +33,7 @@ describe("a bucket", () => {
     expect(granted(100, a)).toBe(60);
   });
 
-  test("may hold more or less than it regains in a minute", () => {
+  test("may hold more or fewer requests than it regains in a minute", () => {
     const { clock, granted } = bucketsAt();
     const [deep, shallow] = [charge("a", 60), charge("b", 60)];
     expect(granted(200, { ...deep, size: 100 })).toBe(100);
@@ -43,7 +43,7 @@ describe("a bucket", () => {
     expect(granted(200, { ...shallow, size: 2 })).toBe(2);
   });
 
-  test("loses nothing to rounding, whatever the rate and the moments", () => {
+  test("has no rounding errors, whatever the rate and times", () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 1_000_000 }),
@@ -66,14 +66,14 @@ describe("a bucket", () => {
     );
   });
 
-  test("is charged together with the others, or not at all", () => {
+  test("is charged together with the others or not at all", () => {
     const { granted } = bucketsAt();
     const [all, a, b] = [charge("all", 10, "global"), charge("a", 3), charge("b", 100)];
     expect(granted(1_000, all, a)).toBe(3);
     expect(granted(1_000, all, b)).toBe(7);
   });
 
-  test("gives nothing away when the clock is set back, and works on", () => {
+  test("gives nothing away when the clock is set back, and continues", () => {
     const { clock, granted } = bucketsAt();
     const a = charge("a", 60);
     granted(60, a);
@@ -94,7 +94,7 @@ describe("a bucket", () => {
 });
 
 describe("the table of buckets", () => {
-  test("forgets no bucket in use, however many addresses an attacker has", () => {
+  test("keeps every bucket in use, however many addresses an attacker has", () => {
     const { granted } = bucketsAt(100);
     const victim = charge("victim", 5, "credentials");
     expect(granted(10, victim)).toBe(5);
@@ -106,7 +106,7 @@ describe("the table of buckets", () => {
     expect(more).toBeLessThanOrEqual(1_024 * 5);
   });
 
-  test("is no larger for buckets that are full again", () => {
+  test("does not grow with buckets that are full again", () => {
     const { clock, granted } = bucketsAt(100);
     for (let i = 0; i < 10_000; i += 1) {
       expect(granted(1, charge(`${i}`, 60, "anonymous"))).toBe(1);

@@ -42,7 +42,7 @@ describeWithRedis("limits in redis", () => {
     await server.stop();
   });
 
-  test("are exact over two nodes", async () => {
+  test("are exact across two nodes", async () => {
     const config = {
       redisUrl: server.url,
       redisTimeoutMs: 5_000,
@@ -71,7 +71,7 @@ describeWithRedis("limits in redis", () => {
     }
   });
 
-  test("are charged together, or not at all, at any rate", async () => {
+  test("are charged together or not at all, at any rate", async () => {
     const limiters = [await connect(), await connect()].map((redis) => createLimiter({ redis }));
     const all = charge("all", 1_000_000_000, "global");
     const [few, more] = [charge("few", 5), charge("more", 7)];
@@ -97,7 +97,7 @@ describeWithRedis("limits in redis", () => {
     await expect.poll(() => server.command("DBSIZE")).toBe(0);
   });
 
-  test("cost redis nothing once a bucket is known to be empty", async () => {
+  test("don't query redis for a bucket that is known to be empty", async () => {
     const redis = await connect();
     const limiter = createLimiter({ redis });
     const run = vi.spyOn(redis, "run");
@@ -130,7 +130,7 @@ describeWithRedis("limits, while redis is away", () => {
     await server.stop();
   });
 
-  test.each(Object.entries(outages))("go on in the process when it %s", async (_how, outage) => {
+  test.each(Object.entries(outages))("continue in the process when it %s", async (_how, outage) => {
     const redis = await connect(250);
     const asked = vi.spyOn(redis, "run");
     const logIn = serve(redis);

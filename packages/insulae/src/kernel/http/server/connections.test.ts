@@ -135,7 +135,7 @@ describe("a connection", () => {
       "expectation_failed",
     ],
   ])(
-    "with %s gets an answer in the documented shape, and is closed",
+    "with %s gets a response in the documented format, and is closed",
     async (_, request, status, code) => {
       const { port } = await listening();
       expectProblem(await exchange(port, request), status, code);
@@ -152,7 +152,7 @@ describe("a connection", () => {
     },
   );
 
-  it("with the URL of a host alone asks for its root", async () => {
+  it("with the URL of a host alone requests its root", async () => {
     const { port } = await listening();
     for (const url of ["http://a", "http://a?x=1"]) {
       expectProblem(await exchange(port, get(url)), 404, "not_found");
@@ -185,7 +185,7 @@ describe("a connection", () => {
     expectProblem(answer, 413, "body_too_large");
   });
 
-  it("on which something broken follows a request gets no answer that could be taken for its own", async () => {
+  it("gets no misleading response after a valid request followed by a broken one", async () => {
     const { slow, open: openGate, reached } = gated();
     const { port } = await listening([slow]);
     const socket = await open(port);
@@ -196,7 +196,7 @@ describe("a connection", () => {
     openGate();
   });
 
-  it("that breaks off in its body leaves the server well, and nothing in the error log", async () => {
+  it("that breaks off in its body harms nothing and logs no error", async () => {
     const { app, lines } = testServer([echo]);
     await app.listen({ port: 0, host: "127.0.0.1" });
     const { port } = app.server.address() as AddressInfo; // it listens on TCP
@@ -247,7 +247,7 @@ describe("a connection", () => {
 });
 
 describe("a server that closes", () => {
-  it("finishes what is in flight, closes what is idle, and refuses what is new", async () => {
+  it("finishes requests in flight, closes idle connections, and refuses new ones", async () => {
     const { slow, open: openGate, reached } = gated();
     const { app, port } = await listening([slow]);
     const idle = await open(port);
@@ -264,7 +264,7 @@ describe("a server that closes", () => {
     expect(await answer).toMatch(/^HTTP\/1.1 200 OK.*{"done":true}/s);
   });
 
-  it("serves a request that comes meanwhile on an open connection, and then closes it", async () => {
+  it("serves a request that arrives meanwhile on an open connection, and then closes it", async () => {
     const { slow, open: openGate, reached } = gated();
     const { app, port } = await listening([slow]);
     const peers: Socket[] = [];
@@ -289,7 +289,7 @@ describe("a server that closes", () => {
     await closed;
   });
 
-  it("drains before: not ready, while new and kept connections are served, once more each", async () => {
+  it("drains first: not ready, while new and open connections are served once more", async () => {
     const { app, port } = await listening([]);
     const kept = await open(port);
     const keptEnds = received(kept);
@@ -341,7 +341,7 @@ describe("a server that closes", () => {
     expect(await answer).toContain("finished");
   });
 
-  it("does not wait for ever", async () => {
+  it("does not wait forever", async () => {
     const { slow, reached } = gated();
     const { app, port } = await listening([slow], { shutdownGraceMs: 200 });
     const socket = await open(port);

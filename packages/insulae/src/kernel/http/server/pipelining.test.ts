@@ -92,7 +92,7 @@ async function received(socket: Socket): Promise<string> {
   return text;
 }
 
-it("ten requests that are sent without waiting are all answered, in order", async () => {
+it("ten pipelined requests are all answered, in order", async () => {
   const { open, gate, begun } = await listening();
   const socket = await open();
   const answers = received(socket);
@@ -103,7 +103,7 @@ it("ten requests that are sent without waiting are all answered, in order", asyn
   expect(names).toEqual(["0", "1", "2", "3", "4", "5", "6", "7", "8", "last"]);
 });
 
-it("a connection goes on after ten answers as before", async () => {
+it("a connection continues after ten responses as before", async () => {
   const { open, gate, begun } = await listening();
   gate.resolve();
   const socket = await open();
@@ -137,7 +137,7 @@ it.each([
   },
 );
 
-it("a connection with many expectations that nobody meets is closed after ten", async () => {
+it("a connection with many unmet expectations is closed after ten", async () => {
   const { open } = await listening();
   const socket = await open();
   const answer = received(socket);
@@ -145,7 +145,7 @@ it("a connection with many expectations that nobody meets is closed after ten", 
   expect(await answer).toBe("");
 });
 
-it("a WebSocket's handshake behind an unanswered request closes the connection, and the server goes on", async () => {
+it("a WebSocket handshake behind an unanswered request closes the connection, and the server continues", async () => {
   const { open, begun, gate } = await listening();
   const handshake =
     "GET /api/v1/wait HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n" +
@@ -210,7 +210,7 @@ it.each([
   },
 );
 
-it("what waits behind another answer gives its place back when the client goes", async () => {
+it("a request queued behind another response frees its place when the client disconnects", async () => {
   const { app, open, gate, begun } = await listening();
   const socket = await open();
   socket.write(
@@ -228,7 +228,7 @@ it("what waits behind another answer gives its place back when the client goes",
 });
 
 it.each(["refuseIfExhausted", "chargeCaller", "throttle"] as const)(
-  "nothing is begun for a client that has gone while its request waited (%s)",
+  "nothing begins for a client that disconnected while its request waited (%s)",
   async (stage) => {
     const turn = Promise.withResolvers<void>();
     const asked = vi.fn();
