@@ -71,7 +71,7 @@ const logIn = (username_or_email: string, secret = password) =>
 const uuid = expect.stringMatching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 
 describe("its command lines", () => {
-  test("sign up, log in, keep contacts", () => {
+  test("sign up, log in, manage contacts", () => {
     const [signedUp = "", , empty = "", added = "", listed = "", shown = ""] = shell([
       `# Register a new user (tenant context derived server-side)
 curl -X POST http://localhost:8000/api/auth/signup \\
@@ -113,7 +113,7 @@ curl -X POST http://localhost:8000/api/address-book \\
     expect([exp - iat, tenant_id]).toEqual([604_800, "demo_tenant"]);
   });
 
-  test("are refused in its words", async () => {
+  test("are refused with its error texts", async () => {
     await client("POST", "/tenants", { body: { id: "tenant2", name: "Two" } });
     const other = await client("POST", "/auth/register", {
       tenant: "tenant2",
@@ -141,7 +141,7 @@ curl -X POST http://localhost:8000/api/address-book \\
     ]);
   });
 
-  test("belong to the host's tenant, and are refused where their body names another", async () => {
+  test("use the host's tenant, and are refused if their body names another", async () => {
     const [status = ""] = shell([
       `curl -s -X POST http://localhost:8000/api/auth/login -H "Host: tenant2.localhost" \\
   -H "Content-Type: application/json" \\
@@ -173,7 +173,7 @@ test("a person signs up once, and logs in by username or e-mail", async () => {
   expect(wrong.status).toBe(401);
 });
 
-test("a contact is added, changed and deleted, and what is none leaves nothing", async () => {
+test("a contact is added, changed and deleted, and an invalid one changes nothing", async () => {
   const contact = { name: "Ada", email: "ada@example.com", phone: "+4412345" };
   const made = await client("POST", "/api/address-book", { token, body: contact });
   expect([made.status, made.body]).toMatchObject([201, { id: uuid, ...contact }]);
@@ -195,7 +195,7 @@ test("a contact is added, changed and deleted, and what is none leaves nothing",
   expect((await client("GET", path, { token })).body).toMatchObject({ status: 404 });
 });
 
-test("it says that it is healthy, pong, and that the old address of the log is gone", async () => {
+test("it reports that it is healthy, pong, and that the log's old address is gone", async () => {
   expect((await client("GET", "/health")).status).toBe(200);
   expect((await client("GET", "/api/ping")).body).toEqual({ message: "pong" });
   const [gone = ""] = shell(["curl http://localhost:8000/api/logs"]);
@@ -224,7 +224,7 @@ const untilLine = (say: () => string, line = /Log: \[/) =>
     .toMatch(line);
 
 describe("the log stream", () => {
-  test("comes to its program for Node", async () => {
+  test("works with its program for Node", async () => {
     const program = `
 const WebSocket = require('ws');
 
@@ -304,7 +304,7 @@ ws.onclose = () => {
       return { opened, said };
     };
 
-    test("comes to its page with the token in the address", async () => {
+    test("works with its page and the token in the URL", async () => {
       const { opened, said } = await openPage();
       await opened.addScriptTag({ content: filledIn(byQuery + rest) });
       await untilLine(() => said.join("\n"));
@@ -312,7 +312,7 @@ ws.onclose = () => {
       await opened.close();
     });
 
-    test("comes to its page with the cookie of the log-in, which no script can read", async () => {
+    test("works with its page and the log-in's cookie, which no script can read", async () => {
       const { opened, said } = await openPage();
       const refused = await handshake(stream(), { origin: `http://localhost:${portOf(page)}` });
       expect(refused.status).toBe(403);
@@ -332,7 +332,7 @@ ws.onclose = () => {
     });
   });
 
-  test("gives the same lines to all who watch, at both addresses, as its text", async () => {
+  test("sends the same lines to all viewers, at both addresses, as its document says", async () => {
     const addresses = [stream(), stream(), `${server.url.replace("http", "ws")}/api/ws/logs`];
     const viewers = addresses.map((url) => new WebSocket(url, { headers: bearer(token) }));
     await Promise.all(viewers.map((viewer) => once(viewer, "open")));
@@ -346,7 +346,7 @@ ws.onclose = () => {
     for (const viewer of viewers) viewer.close();
   });
 
-  test("is refused with 403 to who shows no token, or none that is valid", async () => {
+  test("is refused with 403 without a valid token", async () => {
     const none = await handshake(stream());
     const wrong = await handshake(stream(), bearer("not-a-token"));
     const inAddress = await handshake(`${stream()}?token=not-a-token`);
@@ -357,7 +357,7 @@ ws.onclose = () => {
     expect(String(error)).toContain("403");
   });
 
-  test("leaves who connected in the log file, and no token or password", async () => {
+  test("records in the log file who connected, without tokens or passwords", async () => {
     const viewer = new WebSocket(`${stream()}?token=${token}`);
     await once(viewer, "open");
     viewer.close();
@@ -385,12 +385,12 @@ describe("with its settings of the log stream", () => {
     adminToken = (await client("POST", "/api/v1/auth/login", { body })).body.token;
   });
 
-  test("WS_LOGS_ADMIN_USER lets in whom it names, and nobody else", async () => {
+  test("WS_LOGS_ADMIN_USER admits those it names, and nobody else", async () => {
     expect((await handshake(stream(), bearer(token))).status).toBe(403);
     expect((await handshake(stream(), bearer(adminToken))).status).toBe(101);
   });
 
-  test("CORS_ALLOWED_ORIGINS are compared whole", async () => {
+  test("CORS_ALLOWED_ORIGINS are compared exactly", async () => {
     const from = async (origin: string) =>
       (await handshake(stream(), { ...bearer(adminToken), origin })).status;
     for (const origin of [
@@ -413,7 +413,7 @@ describe("with its settings of the log stream", () => {
     expect(text).not.toContain("app.example.com");
   });
 
-  test("WS_LOG_FORMAT=json shows objects, and a slow reader is warned of what it missed", async () => {
+  test("WS_LOG_FORMAT=json sends objects, and a slow reader learns what it missed", async () => {
     const viewer = new WebSocket(stream(), { headers: bearer(adminToken) });
     const lines: string[] = [];
     viewer.on("message", (data) => lines.push(String(data)));

@@ -101,7 +101,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
     expect(await count()).toBe(before);
   });
 
-  test("a log-out takes the cookie away, and the session with it", async () => {
+  test("a log-out removes the cookie, and ends the session", async () => {
     const page = await open(allowedOrigin());
     const { body } = await signIn(page);
     const csrf = { "x-csrf-token": body.csrf_token };

@@ -90,7 +90,7 @@ POST /tenants
 GET /users/me
 `;
 
-test("every documented address is in the reference, and answered", async () => {
+test("every documented address is in the reference, and works", async () => {
   const documents = ["/api-docs/openapi.json", "/api-docs/dialects.json"];
   const paths = await Promise.all(
     documents.map(async (url) => (await client("GET", url)).body.paths as Record<string, object>),
@@ -138,7 +138,7 @@ describe("host-routing: the routes of its document", () => {
     return [Number(status), JSON.parse(body)];
   };
 
-  test("a tenant registered while the server runs answers at its hosts", async () => {
+  test("a tenant registered at run time is served at its hosts", async () => {
     const register = (tenant_id: string, names: readonly string[]) =>
       client("POST", "/admin/tenants", { body: { tenant_id, hosts: names } });
     const made = await register("tenant-1", hosts);
@@ -167,7 +167,7 @@ describe("host-routing: the routes of its document", () => {
     expect([wrong.status, wrong.body]).toEqual([400, { error: "Invalid request" }]);
   });
 
-  test("where there is no tenant, none is found", () => {
+  test("without a tenant, the host is not found", () => {
     const none = { error: "Tenant not found" };
     const [data, info] = shell([
       at("nobody.example.com", "/api/data"),
@@ -179,7 +179,7 @@ describe("host-routing: the routes of its document", () => {
     ]);
   });
 
-  test("people log in at their host, see what is theirs, and nothing at another's", async () => {
+  test("people log in at their host, see their own data, and nothing at another's", async () => {
     const registered = await client("POST", "/api/v1/auth/register", {
       tenant: "tenant-1",
       body: { email, password },
@@ -213,7 +213,7 @@ describe("host-routing: the routes of its document", () => {
   });
 });
 
-test("what is made by one of them is there in the others", async () => {
+test("data created through one dialect is visible in the others", async () => {
   const password = "a-Fine-passphrase-7";
   const [username, email] = ["ada", "ada@example.com"];
   await client("POST", "/api/auth/signup", { body: { username, email, password } });

@@ -106,7 +106,7 @@ async function newUser(tenant: string) {
 
 const secure = "GET /api/secure/data";
 
-test("the host says whose request it is, with a port, in capitals, also where main() registered it", async () => {
+test("the host selects the tenant, with a port, in capitals, also if main() registered it", async () => {
   const message = "Tenant-specific data";
   for (const [host, tenant] of [
     ["acme.example.com", "tenant-acme"],
@@ -123,7 +123,7 @@ test("the host says whose request it is, with a port, in capitals, also where ma
   ]);
 });
 
-test("the example's README does what it says", async () => {
+test("the example's README works", async () => {
   const readme = await readFile("examples/host-routing/README.md", "utf8");
   const [, ...blocks] = [...readme.matchAll(/^```sh\n([\s\S]*?)^```/gm)].map(([, code]) => code);
   expect(blocks).toHaveLength(2);
@@ -138,7 +138,7 @@ test("the example's README does what it says", async () => {
   expect(output).toContain('"message":"Login successful"');
 });
 
-test("what is written at one host is not seen at another", async () => {
+test("data written at one host is not visible at another", async () => {
   const [one, two] = [await newUser("tenant1"), await newUser("tenant2")];
   const body = { title: "Plans", content: "Ours" };
   const made = await call(hostOf("tenant1"), "POST /api/documents", { ...one.session, body });
@@ -150,7 +150,7 @@ test("what is written at one host is not seen at another", async () => {
   expect((await call(hostOf("tenant1"), "GET /api/profile", one)).body).toMatchObject(profile);
 });
 
-test("who logs in at one host is somebody there, and nobody at another", async () => {
+test("a log-in at one host is not valid at another", async () => {
   const [one, two] = [await newUser("tenant1"), await newUser("tenant2")];
   const host = hostOf("tenant1");
   for (const [visits, asked] of [
@@ -187,7 +187,7 @@ test("who logs in at one host is somebody there, and nobody at another", async (
   expect((await call(host, "POST /api/v1/users", { token: one.token, body })).status).toBe(403);
 });
 
-test("what is set for one tenant is not set for another", async () => {
+test("one tenant's settings don't affect another", async () => {
   await register("plain");
   const own = {
     features: { documents: false },
@@ -218,7 +218,7 @@ test("what is set for one tenant is not set for another", async () => {
   expect(wrong.status).toBe(409);
 });
 
-test("a limit of three: the fourth is told so, and another tenant has its own three", async () => {
+test("with a limit of three the fourth is refused, and another tenant has its own three", async () => {
   const settings = { rate_limit: { requestsPerSecond: 0.05, burst: 3 } };
   await register("limited1", settings);
   await register("limited2", settings);
@@ -240,7 +240,7 @@ test("a limit of three: the fourth is told so, and another tenant has its own th
   expect((await ask("limited2")).status).toBe(200);
 });
 
-test("each tenant's requests are counted for it", async () => {
+test("each tenant's requests are counted", async () => {
   await register("counted1");
   await register("counted2");
   for (const tenant of ["counted1", "counted2", "counted1", "counted2", "counted1"]) {
@@ -251,17 +251,17 @@ test("each tenant's requests are counted for it", async () => {
   expect(body).toContain('api_requests_total{tenant="counted2",endpoint="/api/data"} 2\n');
 });
 
-test("thirty requests of three tenants at once each get their own", async () => {
+test("thirty concurrent requests of three tenants each get their own data", async () => {
   const tenants = Array.from({ length: 30 }, (_, i) => `tenant${(i % 3) + 1}`);
   const replies = await Promise.all(tenants.map((name) => call(hostOf(name), "GET /api/data")));
   expect(replies.map(({ body }) => body.tenant)).toEqual(tenants);
 });
 
-describe("hosts and tenants, while it runs", () => {
+describe("hosts and tenants, at run time", () => {
   const hostAt = async (hostname: string) =>
     (await call("localhost", `GET /admin/hosts/${hostname}`, { token: admin })).body;
 
-  test("are registered once, and taken away again", async () => {
+  test("are registered once, and can be removed", async () => {
     const hosts = ["one.shop.example", "two.shop.example"];
     const made = await register("shop", { hosts });
     expect([made.status, made.body]).toEqual([
@@ -294,7 +294,7 @@ describe("hosts and tenants, while it runs", () => {
     expect((await call("localhost", "POST /admin/tenants", { token, body: {} })).status).toBe(403);
   });
 
-  test("twenty at once: all that differ, and one of those that want the same host", async () => {
+  test("twenty concurrently: all that differ succeed, and one of those with the same host", async () => {
     const names = Array.from({ length: 20 }, (_, i) => `many-${i}`);
     const statuses = async (replies: readonly Promise<Reply>[]) =>
       (await Promise.all(replies)).map(({ status }) => status).toSorted();

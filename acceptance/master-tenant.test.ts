@@ -71,7 +71,7 @@ Content-Type: application/json
 }
 `;
 
-describe("the documented requests, in their order", () => {
+describe("the documented requests, in order", () => {
   let token: string;
   let id: string;
   const send = (block: string) => sendBlock(client, block, { authorization: `Bearer ${token}` });
@@ -95,7 +95,7 @@ Content-Type: application/json
     ]);
   });
 
-  test("Register User, once there is the demo_tenant of its workaround", async () => {
+  test("Register User, with the demo_tenant of its workaround", async () => {
     const early = await sendBlock(client, registration);
     expect(early.body).toMatchObject({ error: "Not Found", status_code: 404 });
     expect(early.body.message).toContain("demo_tenant");
@@ -213,7 +213,7 @@ Content-Type: application/json
     return (await client("POST", "/auth/login", { body: person })).body.token;
   }
 
-  test("pages of its CORS_ORIGINS, and no others, may send each of its methods", async () => {
+  test("pages of its CORS_ORIGINS, and no others, may use each of its methods", async () => {
     const ask = (origin: string, method: string) =>
       client("OPTIONS", "/api/users", {
         headers: { origin, "access-control-request-method": method },
@@ -230,7 +230,7 @@ Content-Type: application/json
   });
 });
 
-test("the full lifecycle of a tenant, which nobody gets into once it is not active", async () => {
+test("the full life cycle of a tenant, which nobody can enter once it is inactive", async () => {
   const tenant = "lifecycle_corp";
   const password = "SecurePassword123!";
   const person = { email: "owner@lifecycle.example", first_name: "Olga", last_name: "Owner" };

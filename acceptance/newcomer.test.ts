@@ -24,7 +24,7 @@ afterAll(async () => {
 describe.each(["pool", "schema", "database"] as const)(
   "a tenant with isolation %s",
   (isolation) => {
-    test("works with contacts, products and orders that another tenant can't see", async () => {
+    test("manages contacts, products and orders that another tenant can't see", async () => {
       const a = await newTenantWithUser(client, { key: `a-${isolation}`, isolation });
       const b = await newTenantWithUser(client, { key: `b-${isolation}`, isolation: "pool" });
 
@@ -88,7 +88,7 @@ test("a tenant is reached by its subdomain", async () => {
   expect(me.status).toBe(200);
 });
 
-test("the API reference is served from the package and names every route", async () => {
+test("the API reference is served from the package and includes every route", async () => {
   const { body } = await client("GET", "/api-docs/openapi.json");
   expect(body.openapi).toMatch(/^3\.1/);
   expect(Object.keys(body.paths)).toEqual(

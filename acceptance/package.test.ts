@@ -52,7 +52,7 @@ const create = (folder: string): string =>
   );
 
 describe("a new project", () => {
-  test("is made in an empty folder only, and says how to go on", () => {
+  test("is created in an empty folder only, and prints the next steps", () => {
     expect(create("acme-notes")).toMatch(/cd acme-notes && npm install\n {2}npm test\n$/);
     expect(JSON.parse(read("package.json"))).toMatchObject({ name: "acme-notes" });
     for (const file of globSync("**/{*,.*}", { cwd: project, withFileTypes: true })) {
@@ -63,7 +63,7 @@ describe("a new project", () => {
     expect(() => create("Acme Notes")).toThrow(`"Acme Notes" can't be a project's name`);
   });
 
-  test("is installed without telemetry, and without a script that runs at installation", () => {
+  test("is installed without telemetry and install scripts", () => {
     run("npm", "install");
     const { packages } = JSON.parse(read("package-lock.json"));
     const installed = Object.entries<{ hasInstallScript?: boolean; optional?: boolean }>(packages);
@@ -85,14 +85,14 @@ describe("a new project", () => {
   }, 120_000);
 
   test.each(["typescript", "typescript-7"])(
-    "has types for %s, libraries' too",
+    "has valid types for %s, including libraries'",
     (name) => {
       run(process.execPath, join(root, `scripts/node_modules/${name}/bin/tsc`), "-p", ".");
     },
     180_000,
   );
 
-  test("answers what its README asks, while it is developed", async () => {
+  test("responds as its README says, in development", async () => {
     const [, snippets = ""] = /^## Run it\n([\s\S]*?)^## /m.exec(read("README.md")) ?? [];
     const [dev = "", ...shell] = [...snippets.matchAll(/^```sh\n([\s\S]*?)^```/gm)].map(
       ([, code = ""]) => code,
@@ -143,7 +143,7 @@ describe("its production", () => {
       ...(user !== undefined && { uid: user, gid: user }),
     });
 
-  test("has another column, by another migration", () => {
+  test("gets another column, by another migration", () => {
     const made = run("npx", "insulae", "migrate", "new", "add_colour", "--feature", "notes");
     const file = "src/notes/migrations/0002_add_colour.sql";
     expect(made).toContain(file);
@@ -169,7 +169,7 @@ alter table notes drop column colour;
     run("npm", "run", "types");
   });
 
-  test("is an image that its Dockerfile makes", () => {
+  test("is an image built by its Dockerfile", () => {
     image = buildImage(project, join(place, "image"), cleanEnvironment());
     expect(image.user).toBe("1000:1000");
     expect(existsSync(join(image.workdir, "node_modules/vitest"))).toBe(false);
@@ -187,7 +187,7 @@ alter table notes drop column colour;
     };
   }, 120_000);
 
-  test("migrates, serves, and answers an owner with the new column", async () => {
+  test("migrates, serves, and returns the new column to an owner", async () => {
     expect(() => inImage("start")).toThrow(/migrate up/);
     inImage("migrate", "up");
     expect(inImage("migrate", "status")).toContain("up to date");
@@ -221,7 +221,7 @@ describe("the package alone", () => {
     run("npm", "install", "--no-save", tarballs.client);
   });
 
-  test("makes an application", () => {
+  test("creates an application", () => {
     writeFileSync(
       join(project, "app.ts"),
       `import { createApp } from "insulae";
@@ -247,7 +247,7 @@ describe("the package alone", () => {
     expect(run(process.execPath, "app.ts")).toContain("[ { count: 0 } ]\n200\ngrace@example.com\n");
   });
 
-  test("makes an app for a test, with what it needs at run time alone", () => {
+  test("creates an app for a test, with run-time dependencies only", () => {
     writeFileSync(
       join(project, "contacts.test.ts"),
       `import assert from "node:assert/strict";
@@ -268,7 +268,7 @@ describe("the package alone", () => {
     expect(printed).toMatch(/^# pass 1$/m);
   });
 
-  test("has the command", () => {
+  test("includes the command", () => {
     expect(run("npx", "insulae", "--version")).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
@@ -287,7 +287,7 @@ describe("the package alone", () => {
     ["an import", ["--input-type=module", "--eval", 'import { createApp } from "insulae";']],
     ["the tests' import", ["--input-type=module", "--eval", 'import "insulae/testing";']],
     ["create-insulae", [join(root, "build/create-insulae/dist/create-insulae.js"), "x"]],
-  ])("on an older Node, %s says in a sentence which one is needed", (_what, args) => {
+  ])("on an older Node, %s says in a sentence which version is needed", (_what, args) => {
     const sentence =
       /^Insulae needs Node 22\.18 or later; this is Node [\d.]+\. Get a newer one: \S+\n$/;
     let said = "";
@@ -306,7 +306,7 @@ describe("the client", () => {
     ...readFileSync(join(root, "docs/client.md"), "utf8").matchAll(/^```ts\n([\s\S]*?)^```/gm),
   ].map(([, code = ""]) => code);
 
-  test("does what its page begins with", () => {
+  test("works as its page begins", () => {
     const [first = ""] = snippets;
     const from = 'baseUrl: "https://acme.example.com"';
     expect(first).toContain(from);
@@ -325,7 +325,7 @@ describe("the client", () => {
     expect(run(process.execPath, "client.ts")).toContain("Grace Hopper\n");
   });
 
-  test("has the types that its page shows", () => {
+  test("has the types shown on its page", () => {
     const bodies = snippets.map((code) => code.replaceAll(/^import .*$/gm, ""));
     expect(bodies.length).toBeGreaterThan(5);
     writeFileSync(

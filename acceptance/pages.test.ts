@@ -81,7 +81,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
   };
   const says = (opened: Page) => opened.getByRole("status").filter({ hasText: /./ }).innerText();
 
-  test("the first page is readable on a phone, and its commands work in their order", async () => {
+  test("the first page is readable on a phone, and its commands work in order", async () => {
     await page.setViewportSize({ width: 360, height: 640 });
     const answer = await page.goto(server.url);
     expect(answer?.status()).toBe(200);
@@ -108,7 +108,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
     }
   });
 
-  test("who registers verifies their e-mail by the mail's link, once", async () => {
+  test("a new user verifies their e-mail by the link, once", async () => {
     const email = "ada@example.org";
     const { access_token: token } = await register(email);
     const opened = await follow(email, /verify your e-mail/);
@@ -125,7 +125,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
     expect(await says(page)).toContain("not complete");
   });
 
-  test("who forgot their password sets a new one, and logs in with it", async () => {
+  test("a user who forgot their password sets a new one, and logs in with it", async () => {
     const email = "grace@example.org";
     await register(email);
     await page.goto(`${server.url}/login`);
@@ -164,7 +164,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
     await page.getByRole("button", { name: "Sign in" }).click();
   };
 
-  test("who has a second factor is asked for it: a code", async () => {
+  test("a user with a second factor is asked for it: a code", async () => {
     const email = "coded@example.org";
     const { access_token: token } = await register(email);
     const begun = await post("/auth/factors/totp", {}, token);
@@ -182,7 +182,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
     await expect.poll(() => says(page)).toContain(`signed in as ${email}`);
   });
 
-  test("who has a second factor is asked for it: a passkey", async () => {
+  test("a user with a second factor is asked for it: a passkey", async () => {
     const email = "keyed@example.org";
     const { access_token: token } = await register(email);
     await page.goto(`${server.url}/login`);
@@ -224,7 +224,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
     expect(await forgotten.getByLabel("Tenant").inputValue()).toBe("led");
   });
 
-  test("who is invited accepts: somebody new, and somebody with an account", async () => {
+  test("an invited person accepts: somebody new, and somebody with an account", async () => {
     const owner = "owner@inviting.example";
     const { access_token: account } = await register(owner);
     await post("/tenants", { key: "inviting", name: "The Inviting" }, account);
@@ -258,7 +258,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
     expect(emails).toEqual(expect.arrayContaining([newcomer, known]));
   });
 
-  test("a mail is shown without its scripts, and to no page of this origin", async () => {
+  test("an e-mail is shown without scripts, and isolated from this origin's pages", async () => {
     await page.goto(`${server.url}/dev/mails`);
     await page.getByRole("row").getByRole("link").first().click();
     await page.frameLocator("iframe").getByRole("link").first().waitFor();
@@ -270,7 +270,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
     requests = [];
   });
 
-  test("the reference is closed, is filtered by what is typed, and remembers the token", async () => {
+  test("the reference is collapsed, filters as you type, and remembers the token", async () => {
     await page.goto(`${server.url}/swagger-ui`);
     await page.locator(".opblock-tag-section").first().waitFor();
     expect(await page.locator(".opblock").count()).toBe(0);
@@ -287,7 +287,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
     await page.getByText(": dialects").first().waitFor();
   });
 
-  test("no log has a token of a link", async () => {
+  test("no log contains a link's token", async () => {
     const token = "tokenOfALinkThatNobodyLogs";
     await page.goto(`${server.url}/verify-email?token=${token}`);
     await page.getByRole("button", { name: "Verify" }).click();
@@ -297,7 +297,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
   });
 });
 
-describe("a page of a front end under development", () => {
+describe("a page of a front end in development", () => {
   test("uses the API with cookies; another one is refused, and the log says so", async () => {
     const folder = await temporaryFolder();
     const server = await startServer({ dataDir: folder.path });

@@ -64,7 +64,7 @@ describe.skipIf(!browserPath)("a passkey", () => {
       return (await navigator.credentials.get({ publicKey })).toJSON();
     })()`);
 
-  test("is made by a browser, and then logs in alone and after a password", async () => {
+  test("is created by a browser, and logs in alone and after a password", async () => {
     const page = await open("localhost");
     const { body: registered } = await post(page, "/register", person);
     const token = registered.access_token;
@@ -85,7 +85,7 @@ describe.skipIf(!browserPath)("a passkey", () => {
     expect([second.status, second.body.user?.id]).toEqual([200, registered.user.id]);
   });
 
-  test("is not to be had by a page of another host", async () => {
+  test("can't be used by a page of another host", async () => {
     const page = await open("localhost");
     const asked = await post(page, "/passkey/options", {});
     const other = await open("127.0.0.1");

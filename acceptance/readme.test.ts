@@ -25,7 +25,7 @@ afterAll(async () => {
   await folder?.remove();
 });
 
-test("the first five minutes, also when they are pasted again", () => {
+test("the first five minutes work, also when repeated", () => {
   const parts = blocksBelow("The first five minutes").map(({ code }) => code);
   expect(parts.length).toBe(5);
   const script = ["set -eu", ...parts.map((part) => `${part}\necho ==`)].join("\n");
@@ -51,7 +51,7 @@ test("the first five minutes, also when they are pasted again", () => {
   expect(still).toContain('"role":"owner"');
 });
 
-test("your own tables and routes", async () => {
+test("your own tables and routes work", async () => {
   // Inside the workspace, so that "insulae" is found as it is where it was installed.
   const place = join(import.meta.dirname, `.snippets/readme-${process.pid}`);
   const files = blocksBelow("Your own tables and routes").filter(({ file }) => file !== undefined);

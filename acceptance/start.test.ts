@@ -52,7 +52,7 @@ const noneIsLeft = (dataDir: string) =>
     10_000,
   );
 
-test("says what to do next, stops, and keeps what it was given", async () => {
+test("prints the next steps, stops, and keeps its data", async () => {
   const port = await freePort();
   const first = await startServer({ dataDir: folder.path, port });
   for (const hint of ["Start here", "/swagger-ui", folder.path, "Ctrl-C"]) {
@@ -118,7 +118,7 @@ test("every acknowledged write survives kill -9, which leaves no process behind"
   expect(acknowledged.filter((name) => !found.has(name))).toEqual([]);
 });
 
-test("a port that is taken is named, with what to do", async () => {
+test("a taken port is reported, with a remedy", async () => {
   const port = await freePort();
   const blocker = createServer().listen(port, "localhost");
   await new Promise((resolve) => blocker.once("listening", resolve));
@@ -127,7 +127,7 @@ test("a port that is taken is named, with what to do", async () => {
   blocker.close();
 });
 
-test("a locale that does not exist is no obstacle", async () => {
+test("a missing locale is no problem", async () => {
   const server = await startServer({
     dataDir: folder.path,
     env: { LANG: "xx_XX.UTF-8", LC_ALL: "xx_XX.UTF-8" },

@@ -26,7 +26,7 @@ const run = (...command: string[]): string =>
     env: { PATH: process.env.PATH },
   });
 
-test("the test of a feature passes with Node's own runner", async () => {
+test("a feature's test passes with Node's own runner", async () => {
   const [code = ""] = snippets;
   const feature = "./invoices.feature.ts";
   expect(code).toContain(feature);

@@ -98,7 +98,7 @@ async function writeQueries(): Promise<void> {
      import { createProject, createTask, type TaskTables, updateTask } from "./tasks.queries.ts";
      import { tasks } from "./tasks.feature.ts";
 
-     test("what the page shows works", async () => {
+     test("the page's examples work", async () => {
        const app = await createTestApp({ features: [tasks, shown] });
        try {
          const acme = await app.createTenant();
@@ -151,13 +151,13 @@ async function writeReference(): Promise<void> {
   }
 }
 
-test("all that the pages show compiles", async () => {
+test("all examples of the pages compile", async () => {
   await writeQueries();
   await writeReference();
   run(process.execPath, [tsc, "-p", "."]);
 });
 
-test("the reference that docs/queries.md explains is the one that was made", async () => {
+test("the reference that docs/queries.md explains is the generated one", async () => {
   const [sql] = queries.filter(({ language, file }) => language === "sql" && file === undefined);
   const migration = await readFile(
     join(project, "src/tasks/migrations/0001_create_tasks.sql"),
@@ -176,7 +176,7 @@ test("the project's tests pass", () => {
   }
 }, 180_000);
 
-test("it is served, and answers what the page asks; programs run on its data", async () => {
+test("it is served, and responds as the page says; programs run on its data", async () => {
   const [dev = "", ...asked] = shellOf("Run it");
   expect(dev).toBe("npm run dev\n");
   const port = await freePort();

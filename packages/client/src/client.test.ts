@@ -60,7 +60,7 @@ function gate() {
 const refreshes = () => proxy.count("POST /api/v1/auth/refresh");
 
 describe("calls", () => {
-  it("give what was asked for, and go over all pages of a list", async () => {
+  it("return the response, and iterate over all pages of a list", async () => {
     const client = await owner();
     const names = ["Grace", "Edsger", "Barbara"];
     for (const name of names) await client.post("/contacts", { body: { name, company: "pages" } });
@@ -73,7 +73,7 @@ describe("calls", () => {
     expect(proxy.count("GET /api/v1/contacts")).toBe(3);
   });
 
-  it("throw an error that says all that the server says", async () => {
+  it("throw an error with everything that the server says", async () => {
     const client = await owner();
     const refused = client.post("/contacts", { body: { name: "" } });
     const error = await refused.catch((cause: unknown) => cause);
@@ -88,7 +88,7 @@ describe("calls", () => {
     });
   });
 
-  it("are refused if what they change was changed meanwhile", async () => {
+  it("are refused if the resource was changed meanwhile", async () => {
     const [one, other] = [await owner(), await owner()];
     const { id } = await one.post("/contacts", { body: { name: "Ada" } });
     const params = { path: { id } };
@@ -102,7 +102,7 @@ describe("calls", () => {
     expect(await one.delete("/contacts/{id}", { params })).toBeUndefined();
   });
 
-  it("send files, and fetch them", async () => {
+  it("upload and download files", async () => {
     const client = await owner();
     const file = new File(["Hello, Rome"], "hello.txt", { type: "text/plain" });
     const sent = await client.upload(file, { metadata: { album: "Rome" } });
@@ -112,7 +112,7 @@ describe("calls", () => {
     expect(await got.text()).toBe("Hello, Rome");
   });
 
-  it("end when the caller says so", async () => {
+  it("end when the caller aborts", async () => {
     const client = await owner();
     const stop = new AbortController();
     proxy.fail("GET /api/v1/contacts", { kind: "held", until: new Promise(() => {}) });
@@ -123,8 +123,8 @@ describe("calls", () => {
   });
 });
 
-describe("trying again", () => {
-  it("creates once, though the first answer is lost", async () => {
+describe("a retry", () => {
+  it("creates once, even if the first response is lost", async () => {
     const client = await owner();
     proxy.fail("POST /api/v1/contacts", { kind: "answer lost" });
     const { id } = await client.post("/contacts", { body: { name: "Once", company: "once" } });
@@ -138,7 +138,7 @@ describe("trying again", () => {
     expect(proxy.seen.at(-1)?.headers["idempotency-key"]).not.toBe(keys[0]);
   });
 
-  it("is left where it might be done twice", async () => {
+  it("does not happen if the request might be executed twice", async () => {
     const client = await owner();
     const { id } = await client.post("/contacts", { body: { name: "Ada" } });
     proxy.fail("PATCH ", { kind: "answer lost" });
@@ -158,7 +158,7 @@ describe("trying again", () => {
     await expect(client.post("/contacts", { body: { name: "C" } })).rejects.toMatchObject({ code });
   });
 
-  it("waits as long as it is told to, and for longer than ten seconds not at all", async () => {
+  it("waits as long as the server says, but at most ten seconds", async () => {
     const client = await owner({ retries: 3 });
     for (const status of [429, 503, 502]) {
       const code = status === 429 ? "rate_limit_exceeded" : "unavailable";
@@ -185,7 +185,7 @@ describe("trying again", () => {
 });
 
 describe("a session by tokens", () => {
-  it("is refreshed once for all who ask, before its token ends and after", async () => {
+  it("is refreshed once for all callers, before its token expires and after", async () => {
     const storage = webStorage();
     // Without the locks that tabs share.
     const { load, save } = inStorage(storage);
@@ -198,7 +198,7 @@ describe("a session by tokens", () => {
     }
   });
 
-  it("does not come back by a refresh that was answered after a sign-out", async () => {
+  it("does not come back by a refresh that finishes after a sign-out", async () => {
     const storage = webStorage();
     const client = await owner({ tokens: inStorage(storage) });
     storage.change({ renewAt: 0 });
@@ -212,7 +212,7 @@ describe("a session by tokens", () => {
     expect(storage.size()).toBe(0);
   });
 
-  it("outlives several tabs that refresh at once, and a lost answer", async () => {
+  it("survives concurrent refreshes of several tabs, and a lost response", async () => {
     const storage = webStorage();
     const tabs = [await owner({ tokens: inStorage(storage) })];
     for (const _ of [1, 2]) {
@@ -226,7 +226,7 @@ describe("a session by tokens", () => {
     expect(refreshes()).toBe(4);
   });
 
-  it("is over when a refresh is refused, and only then", async () => {
+  it("ends when a refresh is refused, and only then", async () => {
     const ends: string[] = [];
     const storage = webStorage();
     const tokens = inStorage(storage);
@@ -246,7 +246,7 @@ describe("a session by tokens", () => {
     expect([ends, storage.size()]).toEqual([["ended"], 0]);
   });
 
-  it("ends with signOut(), at the server too", async () => {
+  it("ends with signOut(), on the server too", async () => {
     const tokens = inMemory();
     const client = await owner({ tokens });
     const { accessToken } = (await tokens.load()) ?? {};
@@ -261,7 +261,7 @@ describe("a session by tokens", () => {
 });
 
 describe("another tenant", () => {
-  it("gets other tokens and another header, and nothing that was asked of the first", async () => {
+  it("gets other tokens and another header, and no pending request of the first", async () => {
     const client = await owner();
     await client.post("/contacts", { body: { name: "Of Acme" } });
     const { until, release } = gate();
@@ -276,7 +276,7 @@ describe("another tenant", () => {
     expect(tenants.at(-1)).toBe("globex");
   });
 
-  it("is not entered because another tab has", async () => {
+  it("is not entered because another tab has switched", async () => {
     const storage = webStorage();
     let ended = 0;
     const onSessionEnd = () => {
@@ -292,7 +292,7 @@ describe("another tenant", () => {
   });
 });
 
-it("a session by cookie asks for its CSRF token once, and again when it is another", async () => {
+it("a cookie session fetches its CSRF token once, and again when it changes", async () => {
   let ended = 0;
   const onSessionEnd = () => {
     ended += 1;
@@ -315,7 +315,7 @@ it("a session by cookie asks for its CSRF token once, and again when it is anoth
   expect(ended).toBe(1);
 });
 
-it("the log goes on after an interruption, and ends with the session", async () => {
+it("the log stream continues after an interruption, and ends with the session", async () => {
   const client = await owner();
   const lines: LogLine[] = [];
   let opened = 0;
@@ -338,7 +338,7 @@ it("the log goes on after an interruption, and ends with the session", async () 
   expect(new Set(tickets).size).toBe(2);
 });
 
-it("the log says why, where somebody may not watch it", async () => {
+it("the log stream fails with the reason if the caller may not watch", async () => {
   const client = createClient({ baseUrl: proxy.url });
   await client.post("/auth/register", { body: { email: "bob@example.com", password } });
   await expect(client.logs(() => {})).rejects.toMatchObject({ status: 403 });

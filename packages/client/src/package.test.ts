@@ -5,7 +5,7 @@ import { rolldown } from "rolldown";
 import { expect, expectTypeOf, it } from "vitest";
 import { type Client, createClient, type Schemas } from "./index.ts";
 
-it("is less than six kilobytes for a page that uses all of it, with what it stands on", async () => {
+it("is less than six kilobytes for a page that uses everything, including dependencies", async () => {
   const input = fileURLToPath(new URL("index.ts", import.meta.url));
   const bundle = await rolldown({ input, platform: "browser" });
   const { output } = await bundle.generate({ format: "esm", minify: true });
@@ -63,7 +63,7 @@ async function ownTypes(client: Client<OwnPaths>): Promise<void> {
   await client.get("/elsewhere");
 }
 
-it("can be made without a server", () => {
+it("can be built without a server", () => {
   expect(createClient({ baseUrl: "http://localhost" })).toHaveProperty("get");
   expect([types, ownTypes]).toHaveLength(2);
 });

@@ -32,7 +32,7 @@ const statesOf = (checks: readonly Check[]) =>
 const settings = (changes: Readonly<Record<string, string>>, overrides: Partial<Config> = {}) =>
   statesOf(checkSettings(loadConfig({ ...fit, ...changes }, overrides)));
 
-test("a configuration that is fit has nothing but the user who asks to be wrong", () => {
+test("a good configuration has no finding except the current user", () => {
   const { user, ...others } = settings({});
   expect(Object.values(others).every((state) => state === "ok")).toBe(true);
   expect(user).toBe(process.geteuid?.() === 0 ? "warning" : "ok");
@@ -70,7 +70,7 @@ test.each<[string, Record<string, string>, string, "warning" | "failure"]>([
   ["tokens of a week", { MAX_AGE: "604800" }, "tokens", "warning"],
   ["processes that migrate", { MIGRATE_ON_START: "true" }, "start", "warning"],
   ["a password that lies about", { ADMIN_PASSWORD: "a-long-passphrase" }, "start", "warning"],
-])("%s is told of", (_, changes, name, state) => {
+])("%s is reported", (_, changes, name, state) => {
   expect(settings(changes)).toMatchObject({ [name]: state });
 });
 
@@ -86,7 +86,7 @@ test("no secret is printed", () => {
 
 const stock = { application: async () => stockApplication, applicationFile: undefined };
 
-test("what would be missing in production is named where it is development", async () => {
+test("what production would lack is reported in development", async () => {
   const { document, text, exitCode } = await doctor(
     {
       json: false,
@@ -108,7 +108,7 @@ test("what would be missing in production is named where it is development", asy
   }
 });
 
-test("a database is looked at: durability, archive, vacuum; administrators need a second factor", async () => {
+test("a database is checked: durability, archiving, vacuum; administrators need a second factor", async () => {
   const app = await createTestApp();
   onTestFinished(() => app.close());
   const url = app.config.databaseUrl ?? "";
@@ -146,13 +146,13 @@ test("a database is looked at: durability, archive, vacuum; administrators need 
   expect(await states()).toMatchObject({ administrators: "ok" });
 });
 
-test("a server that can't be reached from outside is told of", async () => {
+test("a server that can't be reached from outside is reported", async () => {
   const config = loadConfig({ ...fit, PUBLIC_URL: "http://localhost:1" });
   expect(await checkHealth(config)).toMatchObject({ name: "health", state: "warning" });
 });
 
 describeWithRedis("Redis", () => {
-  test("has to have a limit, a policy that spares sessions, and a copy", async () => {
+  test("needs a memory limit, a policy that spares sessions, and a replica", async () => {
     const redis = await startTestRedis();
     onTestFinished(() => redis.stop());
     const states = async () => statesOf(await checkRedis(redis.url));

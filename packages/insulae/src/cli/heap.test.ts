@@ -31,14 +31,14 @@ async function decisions(before: string): Promise<number> {
   return stdout.match(/=> tenure$/gm)?.length ?? 0;
 }
 
-test("what outlives a collection is made in the young generation all the same", async () => {
+test("surviving objects are still allocated in the young generation", async () => {
   const heap = new URL("heap.ts", import.meta.url).href;
   expect(await decisions(`(await import("${heap}")).allocateYoung();`)).toBe(0);
   // V8 by itself.
   expect(await decisions("")).toBeGreaterThan(0);
 });
 
-test("what starting took is given back", async () => {
+test("memory used during the start is released", async () => {
   const heap = new URL("heap.ts", import.meta.url).href;
   const script = `
     const { giveBackMemory } = await import("${heap}");

@@ -32,7 +32,7 @@ afterAll(() => app?.close());
 const list = async (options: Partial<ListJobsOptions> = {}) =>
   (await listJobs(context, { limit: 100, ...options })).document as { items: object[] };
 
-it("lists, retries and drops jobs, and leaves that in the audit log", async () => {
+it("jobs are listed, retried and dropped, with audit entries", async () => {
   const [one, two] = [await parkJob(app, "acme"), await parkJob(app, "acme")];
   const parked = { tenant: "acme", state: "parked" } as const;
   expect(await list(parked)).toMatchObject({

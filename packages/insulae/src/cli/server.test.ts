@@ -32,7 +32,7 @@ afterAll(async () => {
   await elsewhere?.stop();
 });
 
-it("adds, lists, changes, drains and removes a server, and leaves that in the audit log", async () => {
+it("a server is added, listed, changed, drained and removed, with audit entries", async () => {
   await expect(addServer(context, "eu", "mysql://x", { weight: 1 })).rejects.toMatchObject({
     code: "url_invalid",
   });

@@ -16,7 +16,7 @@ const problemsOf = (env: Readonly<Record<string, string | undefined>>): readonly
 
 const secret = "a secret that is long enough for anybody";
 
-test("the environment of a database for each tenant is taken as it stands", () => {
+test("the environment of the database-per-tenant source works unchanged", () => {
   const text = `
 # Database Configuration
 MASTER_DATABASE_URL=postgresql://pgroot:admin@localhost:5432/rust_multi_tenant
@@ -45,7 +45,7 @@ RUST_LOG=debug
   expect(loadConfig({ RUST_LOG: "debug,sea_orm=debug" })).toMatchObject({ logLevel: "debug" });
 });
 
-test("the environment of the platform is taken as it stands", () => {
+test("the environment of the platform works unchanged", () => {
   const text = `
 RUST_ENV=development
 RUST_LOG=info,backend=debug
@@ -100,7 +100,7 @@ FROM_EMAIL=noreply@example.com
   expect(problemsOf({ API_VERSION: "v2" })).toEqual(["API_VERSION must be one of v1"]);
 });
 
-test("the environment of an address book with live logs is taken as it stands", () => {
+test("the environment of the address book with live logs works unchanged", () => {
   const text = `
 DATABASE_URL=postgres://user:password@localhost/dbname
 REDIS_URL=redis://127.0.0.1:6379
@@ -151,7 +151,7 @@ CORS_CREDENTIALS=true
   expect(production.join("\n")).toMatch(/JWT_SECRET[\s\S]*MASTER_SECRET[\s\S]*PUBLIC_URL/);
 });
 
-test("bcrypt and its cost can be asked for", () => {
+test("bcrypt and its cost can be configured", () => {
   expect(loadConfig({ PASSWORD_ALGORITHM: "bcrypt", BCRYPT_COST: "11" })).toMatchObject({
     passwordAlgorithm: "bcrypt",
     bcryptCost: 11,
@@ -159,7 +159,7 @@ test("bcrypt and its cost can be asked for", () => {
   expect(problemsOf({ BCRYPT_COST: "4" })).toHaveLength(1);
 });
 
-test("the environment of a core and organizations is taken as it stands", () => {
+test("the environment of the core and organizations works unchanged", () => {
   const env = { DATABASE_URL: "postgresql://user:pass@db:5432/core", SECRET_KEY: secret };
   expect(loadConfig({ ...env, ALGORITHM: "HS256" })).toMatchObject({
     databaseUrl: env.DATABASE_URL,
@@ -189,12 +189,12 @@ const values: Readonly<Record<string, readonly [string, string]>> = {
 describe("names of one setting", () => {
   const settings = Object.entries(variables).filter(([, { names }]) => names.length > 1);
 
-  test("are those that the sources have", () => {
+  test("include those of the sources", () => {
     expect(settings.map(([setting]) => setting).sort()).toEqual(Object.keys(values).sort());
   });
 
   test.each(settings)(
-    "%s: each does the same, and two that differ stop the boot",
+    "%s: all have the same effect, and differing values stop the boot",
     (setting, { names }) => {
       const [value = "", other = ""] = values[setting] ?? [];
       const needed = setting === "smtpUser" ? { SMTP_HOST: "mail.example" } : {};
@@ -228,7 +228,7 @@ describe("a conflict", () => {
     expect(problemsOf({ JWT_EXPIRATION: "3600", JWT_EXPIRATION_HOURS: "1" })).toEqual([]);
   });
 
-  test("is told of with all others at once", () => {
+  test("is reported together with all others", () => {
     const problems = problemsOf({
       PORT: "1",
       API_PORT: "2",
@@ -246,7 +246,7 @@ describe("a conflict", () => {
   });
 });
 
-test("what the sources promise without a word is the default", () => {
+test("implicit promises of the sources are the defaults", () => {
   const defaults: Partial<Config> = {
     port: 8_000,
     accessTokenSeconds: 900,

@@ -46,7 +46,7 @@ const find = () => findBinaries(user, [first, second], packageRoot).initdb;
 const versionOf = (program: string) =>
   spawnSync(program, ["--version"], { ...user, cwd: "/", encoding: "utf8" }).stdout.trim();
 
-test("the links that an install script would have made are made", () => {
+test("links that an install script would have created are created", () => {
   removeLinks();
   const initdb = find();
   expect(initdb).toBe(join(packageRoot, "native", "bin", "initdb"));
@@ -73,7 +73,7 @@ test.runIf(canReach(user, process.execPath))("a read-only package is used by a c
   expect(run()).toBe(initdb);
 });
 
-describe.runIf(isRoot)("as root, a package that the server's user cannot reach", () => {
+describe.runIf(isRoot)("as root, a package that the server's user can't reach", () => {
   beforeEach(() => chmodSync(packageRoot, 0o700));
 
   test("is used by a copy", () => {
@@ -87,7 +87,7 @@ describe.runIf(isRoot)("as root, a package that the server's user cannot reach",
     expect(find().startsWith(second)).toBe(true);
   });
 
-  test("is not used by a copy that others may have changed", () => {
+  test("is not used from a copy that others may have changed", () => {
     const copy = dirname(dirname(dirname(find())));
     chmodSync(copy, 0o777);
     expect(find().startsWith(second)).toBe(true);

@@ -32,7 +32,7 @@ describe.runIf(process.geteuid?.() === 0)("as root", () => {
     await again.stop();
   }
 
-  test("a data folder below a folder that is root's alone works", async () => {
+  test("a data folder below a folder that only root can enter works", async () => {
     const dataDir = join(folder, "private", "data");
     mkdirSync(join(folder, "private"), { mode: 0o700 });
     await serves(dataDir);
@@ -47,7 +47,7 @@ describe.runIf(process.geteuid?.() === 0)("as root", () => {
     await serves(dataDir);
   });
 
-  test("a data folder of an ordinary user's is served as that user, who can then start it", async () => {
+  test("a data folder owned by an ordinary user is served as that user, who can start it afterwards", async () => {
     chmodSync(folder, 0o755);
     const dataDir = join(folder, "data");
     mkdirSync(dataDir, { mode: 0o700 });

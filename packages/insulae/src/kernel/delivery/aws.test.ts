@@ -18,7 +18,7 @@ const mail = {
   html: "<p>Hello</p>",
 };
 
-describeWithMoto("by Amazon's services", () => {
+describeWithMoto("through AWS", () => {
   let moto: TestMoto;
   let installation: TestInstallation;
   beforeAll(async () => {
@@ -71,7 +71,7 @@ describeWithMoto("by Amazon's services", () => {
     }
   };
 
-  it("SES takes a mail from an identity that is verified; from another it may be tried again", () =>
+  it("SES accepts a mail from a verified identity; from another one it can be retried", () =>
     withDelivery({ MAIL: "ses" }, async (delivery) => {
       const refused = await delivery.mail(mail).catch((error: unknown) => error);
       expect(refused).toBeInstanceOf(Error);
@@ -92,7 +92,7 @@ describeWithMoto("by Amazon's services", () => {
       );
     }));
 
-  it("SNS sends a text message, to a number that is one", () =>
+  it("SNS sends a text message to a valid number", () =>
     withDelivery({ SNS_REGION: "us-east-1" }, async (delivery) => {
       await delivery.text({ ...about, to: "+41791234567", text: "Your code" });
       expect((await told("sns")).SMS).toMatchObject([
@@ -102,7 +102,7 @@ describeWithMoto("by Amazon's services", () => {
       await expect(refused).rejects.toBeInstanceOf(Undeliverable);
     }));
 
-  it("SNS pushes to a device, which becomes one endpoint of the application", async () => {
+  it("SNS pushes to a device through one endpoint per application", async () => {
     const made = await ask("sns", {
       Action: "CreatePlatformApplication",
       Name: "app",

@@ -103,7 +103,7 @@ const makeDue = (address: string) =>
   });
 
 describe("by SMTP", () => {
-  it("a mail arrives, and what it was made from is kept no longer", async () => {
+  it("a mail arrives, and its variables are deleted", async () => {
     const address = to("fine");
     await send(address);
     const row = await people.mailRow(address, "sent");
@@ -115,7 +115,7 @@ describe("by SMTP", () => {
     expect(mail?.source).toContain("Hello, secret");
   });
 
-  it("one that is refused for now is tried again later", async () => {
+  it("a temporarily refused mail is retried", async () => {
     const address = to("later");
     await send(address);
     await expect.poll(async () => (await people.mailRow(address, "waiting")).reason).toMatch(/451/);
@@ -126,7 +126,7 @@ describe("by SMTP", () => {
     expect(await people.mailRow(address, "sent")).toMatchObject({ attempts: 2, variables: {} });
   });
 
-  it("one that is refused for good is given up, and the reason kept", async () => {
+  it("a permanently refused mail is given up, with the reason", async () => {
     const address = to("never");
     await send(address);
     const row = await people.mailRow(address, "failed");
@@ -134,7 +134,7 @@ describe("by SMTP", () => {
     expect(row).toMatchObject({ attempts: 1, variables: {} });
   });
 
-  it("one that is refused again and again is given up in the end", async () => {
+  it("a repeatedly refused mail is given up in the end", async () => {
     const address = to("later");
     await send(address);
     await expect.poll(async () => (await people.mailRow(address, "waiting")).reason).toMatch(/451/);
@@ -194,8 +194,8 @@ it.each([
   expect(shownSubject(arrived(address)[0]?.source)).toBe(subject);
 });
 
-describe("a mail server that never comes to an end", () => {
-  it("doesn't hold up the stop of a process; the mail waits", async () => {
+describe("a mail server that never completes", () => {
+  it("doesn't delay the stop of a process; the mail waits", async () => {
     const misdeed = tcpMisdeeds["sends a letter now and then"] ?? (() => {});
     const endless = await openHostilePeer(smtpUntil(/^MAIL/i, misdeed), "connect");
     const server = { host: "127.0.0.1", port: endless.port, tls: "none", auth: undefined } as const;
@@ -225,7 +225,7 @@ describe("a mail server's TLS", () => {
     }
   };
 
-  it("is insisted on: to a server without it no mail goes, and no password", async () => {
+  it("is required: a server without it gets no mail and no password", async () => {
     const logins: unknown[] = [];
     const plain = await openSmtp(undefined, {
       onAuth: (auth, _session, done) => {
@@ -240,7 +240,7 @@ describe("a mail server's TLS", () => {
     expect([plain.received, logins]).toEqual([[], []]);
   });
 
-  it("is verified: a certificate that nobody vouches for gets nothing", async () => {
+  it("is verified: a server with an untrusted certificate gets nothing", async () => {
     // smtp-server's own certificate is signed by itself.
     const starttls = await openSmtp(undefined, { hideSTARTTLS: false });
     onTestFinished(starttls.close);
@@ -251,7 +251,7 @@ describe("a mail server's TLS", () => {
     expect([...starttls.received, ...implicit.received]).toEqual([]);
   });
 
-  it("is not asked of a server that is not there: the mail waits", async () => {
+  it("is not blamed for an unreachable server: the mail waits", async () => {
     const server = createServer();
     await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
     const { port } = server.address() as AddressInfo; // as above

@@ -53,12 +53,12 @@ describe("passwords", () => {
     expect(await passwords.verify(huge, undefined)).toBe(false);
   });
 
-  it("that everybody tries first are refused in any case and any width", async () => {
+  it("that are among the most common are refused in any case and width", async () => {
     const { hash } = createPasswords(cheap);
     const common = [
       "password",
       "PassWord",
-      "that are among the most common are refused in any case and width",
+      "12345678",
       "Qwerty123",
       "ｐａｓｓｗｏｒｄ",
       "zzzzzzzzzz",

@@ -40,7 +40,7 @@ test("a file is split at `-- down`, and other files are left alone", async () =>
   expect(migrations[0]?.down?.trim()).toBe("drop table notes;");
 });
 
-test("the checksum knows every change but that of line ends", async () => {
+test("the checksum covers everything except line endings", async () => {
   const checksum = async (text: string) =>
     (await readMigrations("n", await folder({ "0001_n.sql": text + down })))[0]?.checksum;
   expect(await checksum("select 1;\r\nselect 2;")).toBe(await checksum("select 1;\nselect 2;"));
@@ -80,14 +80,14 @@ test.each([
   await refused.toThrow(/^The application's declarations are invalid:\n- notes: /);
 });
 
-test("a folder that is not there is refused with its feature and its path", async () => {
+test("a missing folder is refused with its feature and path", async () => {
   const missing = new URL("migration/", await folder({}));
   await expect(readMigrations("notes", missing)).rejects.toThrow(
     `notes: migrations: ${fileURLToPath(missing).slice(0, -1)}: the folder does not exist`,
   );
 });
 
-test("what ends in .sql and is no file is refused", async () => {
+test("a folder whose name ends in .sql is refused", async () => {
   const url = await folder({});
   await mkdir(new URL("0001_notes.sql", url));
   await expect(readMigrations("notes", url)).rejects.toThrow("0001_notes.sql: it cannot be read");
@@ -99,7 +99,7 @@ test("a folder's URL may end without a slash", async () => {
   expect(await readMigrations("notes", bare)).toEqual(await readMigrations("notes", url));
 });
 
-test("all that is wrong in all folders is reported at once", async () => {
+test("all problems in all folders are reported at once", async () => {
   const wrong = (name: string, migrations: URL) => ({
     name,
     dependsOn: [],
@@ -131,12 +131,12 @@ const source = (name: string, ...dependsOn: string[]) => ({
 });
 const names = (sources: readonly { name: string }[]) => sources.map(({ name }) => name).join(" ");
 
-test("a feature comes after what it depends on, and otherwise keeps its place", () => {
+test("a feature comes after its dependencies, and otherwise keeps its place", () => {
   expect(names(orderByDependencies([source("c", "a"), source("b"), source("a")]))).toBe("a c b");
   expect(names(orderByDependencies([source("x"), source("b"), source("a")]))).toBe("x b a");
 });
 
-test("features that depend on each other, on nothing known, or have one name are refused", () => {
+test("features with cycles, unknown dependencies or duplicate names are refused", () => {
   expect(() => orderByDependencies([source("a", "b"), source("b", "c"), source("c", "a")])).toThrow(
     "a → b → c → a",
   );

@@ -61,7 +61,7 @@ beforeAll(async () => {
 });
 afterAll(() => installation.close());
 
-test("up does what is missing, once; down takes it back; status says what is where", async () => {
+test("up applies what is missing, once; down reverts it; status lists both", async () => {
   const one = await withTexts(first);
   const two = await withTexts(
     first,
@@ -91,14 +91,14 @@ test("up does what is missing, once; down takes it back; status says what is whe
   expect(await columnsOf(schema)).toEqual([]);
 });
 
-test("the role and the settings of a migration end with it", async () => {
+test("a migration's role and settings end with it", async () => {
   const { rows } = await client.query(
     "select current_user = session_user as own, current_setting('row_security') as rls",
   );
   expect(rows).toEqual([{ own: true, rls: "on" }]);
 });
 
-describe("a migration is refused, and leaves nothing", () => {
+describe("a migration is refused, and leaves nothing behind, if it is", () => {
   test.each([
     ["a table without isolation (attack 99)", "create table open (id int primary key);", "public"],
     [
@@ -127,14 +127,14 @@ describe("a migration is refused, and leaves nothing", () => {
     });
   });
 
-  test("a landed migration that was changed, or one put in before it", async () => {
+  test("an applied migration that was changed, or one inserted before it", async () => {
     const schema = await schemaWith(await withTexts(first));
     await expect(migratePlacement(client, schema, await withTexts(`${first} `))).rejects.toThrow(
       "notes/0001_notes was changed after it had landed",
     );
   });
 
-  test("a schema that is not there is not made again (attack 98)", async () => {
+  test("a missing schema is not created again (attack 98)", async () => {
     const migrations = await withTexts(first);
     await expect(migratePlacement(client, "dropped", migrations)).rejects.toThrow(
       "no schema dropped",
@@ -144,7 +144,7 @@ describe("a migration is refused, and leaves nothing", () => {
   });
 });
 
-test("rows of all tenants are changed with app.backfill, and forced isolation is back", async () => {
+test("app.backfill changes all tenants' rows and restores forced isolation", async () => {
   const schema = await schemaWith(await withTexts(first));
   await inTransaction(client, async () => {
     await client.query("select set_config('app.current_tenant_id', $1, true)", [tenant]);
@@ -155,7 +155,7 @@ test("rows of all tenants are changed with app.backfill, and forced isolation is
   expect((await client.query(`select text from ${schema}.notes`)).rows).toEqual([{ text: "new" }]);
 });
 
-test("app.tenant_reference looks at the rows that are there", async () => {
+test("app.tenant_reference validates existing rows", async () => {
   const tables = `${base}select app.tenant_table('notes');
     create table c (id uuid primary key, note_id uuid); select app.tenant_table('c');`;
   const schema = await schemaWith(await withTexts(tables));
@@ -169,7 +169,7 @@ test("app.tenant_reference looks at the rows that are there", async () => {
   );
 });
 
-test("app.tenant_table completes what later changes lack, and keeps what is there", async () => {
+test("app.tenant_table adds what later changes lack, and keeps what exists", async () => {
   const later = `
     alter table notes add code text unique, add updated_at timestamptz not null default now();
     create index by_text on notes (lower(text)) where text <> '';
@@ -194,7 +194,7 @@ test("app.tenant_table completes what later changes lack, and keeps what is ther
   expect(granted.rows).toEqual([{ insert: true, update: false, triggers: 1 }]);
 });
 
-test("behind a long SELECT a migration gives up, traffic goes on, and it comes through later (attack 97)", async () => {
+test("behind a long SELECT a migration gives up, traffic continues, and a retry succeeds (attack 97)", async () => {
   const schema = await schemaWith(await withTexts(first));
   const migrations = await withTexts(first, "alter table notes add city text;");
   const app = await installation.open();
@@ -215,7 +215,7 @@ test("behind a long SELECT a migration gives up, traffic goes on, and it comes t
   expect(await patient).toMatchObject({ applied: ["notes/0002_notes"] });
 });
 
-test("of two migrators one waits, and then has nothing to do (attack 96)", async () => {
+test("of two migrators one waits, and then finds nothing to do (attack 96)", async () => {
   const schema = await schemaWith(await withTexts(first));
   const migrations = await withTexts(
     first,
@@ -228,7 +228,7 @@ test("of two migrators one waits, and then has nothing to do (attack 96)", async
   expect(results.map(({ version }) => version)).toEqual([2, 2]);
 });
 
-test("a migrator that is killed leaves nothing half done, and the next goes on (attack 96)", async () => {
+test("a killed migrator leaves nothing half done, and the next one continues (attack 96)", async () => {
   const text =
     "alter table notes add a int; select pg_advisory_xact_lock(96); alter table notes add b int;";
   const source = await testFeature("notes", [first, text]);

@@ -110,7 +110,7 @@ describe("an S3 that", () => {
         everySoOften(socket, " ");
       },
     ],
-  ])("%s is given up in time, whatever is asked", async (_what, answer) => {
+  ])("%s is given up in time, in every operation", async (_what, answer) => {
     const peer = await openDriver(answer);
     // A HEAD is answered once its head is there, and a start needs no more than 64 bytes.
     const { stat, start, check, ...others } = operations;
@@ -131,7 +131,7 @@ describe("an S3 that", () => {
     }
   });
 
-  it("sends for ever is not read for ever", async () => {
+  it("sends endlessly is not read endlessly", async () => {
     let sent = 0;
     const chunk = Buffer.concat([
       Buffer.from("10000\r\n"),
@@ -166,7 +166,7 @@ describe("an S3 that", () => {
     ["is of another region", denied(301, "PermanentRedirect")],
     ["has no such bucket", denied(404, "NoSuchBucket")],
     ["asks for patience", denied(503, "SlowDown")],
-  ])("%s counts as away", async (_what, answer) => {
+  ])("%s counts as unavailable", async (_what, answer) => {
     const peer = await openDriver((socket) => {
       if (answer) socket.write(answer);
       setTimeout(() => socket.destroy(), 20);
@@ -187,13 +187,13 @@ describe("an S3 that", () => {
     }
   });
 
-  it("is full says so", async () => {
+  it("is full is reported as such", async () => {
     const peer = await openDriver((socket) => void socket.end(denied(507, "XMinioStorageFull")));
     const { put } = await settled({ put: peer.put("a/b", bytes(4), "text/plain") });
     expect(put?.result).toMatchObject({ code: "storage_full", status: 507 });
   });
 
-  it("is not waited for by a client that is gone", async () => {
+  it("is not awaited for a client that has disconnected", async () => {
     const peer = await openDriver(() => {});
     const gone = new AbortController();
     const put = peer.put("a/b", bytes(4), "text/plain", gone.signal);

@@ -141,7 +141,7 @@ const forAll: Readonly<Record<string, () => Promise<unknown>>> = {
     findOrphans(worker, installation.control, installation.main.id, installation.main.database),
 };
 
-test("what is done for one schema reads no more beside forty than beside four", async () => {
+test("operations on one schema read no more among forty schemas than among four", async () => {
   const measure = async () => {
     const found: Record<string, number> = {};
     for (const [what, work] of Object.entries({ ...forOne, ...forAll })) {
@@ -164,7 +164,7 @@ test("what is done for one schema reads no more beside forty than beside four", 
   expect(grown).toEqual([]);
 }, 120_000);
 
-test("a connection on which a schema was made, and which remembers its tables, is closed", async () => {
+test("a connection that created a schema, and has cached its tables, is closed", async () => {
   const before = closed;
   await place();
   expect(closed).toBe(before + 1);

@@ -42,7 +42,7 @@ afterAll(async () => {
 });
 
 test.each(isolations)(
-  "an administrator with CREATEROLE and CREATEDB, no superuser, can place in a %s and retire it",
+  "an administrator with CREATEROLE and CREATEDB, but not a superuser, can create and retire a %s",
   async (isolation) => {
     const { provisioning, open } = installation;
     const placement = await provisioning.place(randomUUID() as TenantId, { isolation });
@@ -57,7 +57,7 @@ test.each(isolations)(
   },
 );
 
-test("a role that was given too much is set right", async () => {
+test("a role with excess privileges is corrected", async () => {
   const superuser = await openClient({ connectionString: server.url });
   await superuser.query("alter role insulae_control bypassrls createdb");
   await prepareServer(superuser, installation.secrets);

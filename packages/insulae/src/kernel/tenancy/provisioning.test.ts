@@ -82,7 +82,7 @@ describe("a tenant is placed, migrated and ready", () => {
     expect(await useAs(id, placement)).toEqual([{ text: "mine", login: name }]);
   });
 
-  test("in databases, several at once, while the template is not there yet", async () => {
+  test("in databases, several concurrently, while the template does not exist yet", async () => {
     const ids = Array.from({ length: 6 }, tenantId);
     const placements = await Promise.all(
       ids.map((id) => installation.provisioning.place(id, { isolation: "database" })),
@@ -91,7 +91,7 @@ describe("a tenant is placed, migrated and ready", () => {
   });
 });
 
-describe("a tenant database's login has no way into another database (attack 18)", () => {
+describe("a tenant database's login can't connect to another database (attack 18)", () => {
   const logIn = async (database: string, user: string) => {
     const { servers, main, secrets } = installation;
     const config = await servers.connectionConfig({ serverId: main.id, database, role: "app" });
@@ -129,7 +129,7 @@ describe("a tenant database's login has no way into another database (attack 18)
   });
 });
 
-test("each version has a template of its own, built once; the one before is dropped", async () => {
+test("each version has its own template, built once; the previous one is dropped", async () => {
   const { main, provisioning } = installation;
   const newer = await loadMigrations([await testFeature("notes", [`${notes} select 2;`])]);
   const next = createProvisioning({
@@ -146,7 +146,7 @@ test("each version has a template of its own, built once; the one before is drop
   await provisioning.place(tenantId(), { isolation: "database" });
 });
 
-test("a server that lacks a feature of the database makes no place without its tables", async () => {
+test("a server that lacks a feature of the database creates no place without its tables", async () => {
   const lacking = createProvisioning({
     ...installation,
     migrations: await loadMigrations([]),
@@ -164,7 +164,7 @@ test("a server that lacks a feature of the database makes no place without its t
   await lacking.place(tenantId(), { isolation: "pool" });
 });
 
-test("two installations on one server may build the same template at once", async () => {
+test("two installations on one server may build the same template concurrently", async () => {
   const feature = await testFeature("notes", [`${notes} select ${Date.now()};`]);
   const both = await Promise.all([
     createTestInstallation([feature]),
@@ -177,7 +177,7 @@ test("two installations on one server may build the same template at once", asyn
 });
 
 describe("names", () => {
-  test("come from the tenant's id, so no two are alike however alike the keys (attack 59)", () => {
+  test("derive from the tenant's id, so similar keys can't collide (attack 59)", () => {
     const id = "01900000-0000-7000-8000-00000000000a" as TenantId;
     expect(physicalName(id)).toBe("t_0190000000007000800000000000000a");
     expect(() => physicalName("t'; drop database x" as TenantId)).toThrow();
@@ -210,13 +210,13 @@ describe("names", () => {
     "information_schema",
     "main",
     "t_0190000000007000800000000000000a",
-  ])("that are chosen are refused when they mean something else: %j (attacks 57, 60)", (name) => {
+  ])("that are chosen are refused if they mean something else: %j (attacks 57, 60)", (name) => {
     expect(() => chosenName(name, "main")).toThrow(
       expect.objectContaining({ code: "placement_name_invalid" }),
     );
   });
 
-  test("that are chosen belong to one tenant, and to nobody else's role or schema", async () => {
+  test("that are chosen belong to one tenant, and never to another role or schema", async () => {
     const { provisioning } = installation;
     const name = `tenant_${randomUUID().slice(0, 8)}`;
     const id = tenantId();
@@ -232,7 +232,7 @@ describe("names", () => {
 });
 
 test.each(["schema", "database"] as const)(
-  "a retired %s is gone, and may be retired again",
+  "a retired %s is gone, and can be retired again",
   async (isolation) => {
     const id = tenantId();
     const placement = await installation.provisioning.place(id, { isolation });
@@ -260,7 +260,7 @@ test("the pool and the main database are never dropped", async () => {
   expect(await exists(main.database)).toBe("database");
 });
 
-describe("a failure half-way", () => {
+describe("a failed creation", () => {
   /** Provisioning on a server that the control plane doesn't know: the row can't be written. */
   const failing = () => {
     const { connect, main } = installation;

@@ -26,7 +26,7 @@ const outcome = (servername: string | false, host: string): string => {
   }
 };
 
-test("a certificate counts at the host that its handshake named, and nowhere else", () => {
+test("a certificate is accepted only at the host that its handshake named", () => {
   const refused = misdirectedRequest().code;
   expect(outcome("acme.example", "acme.example:8443")).toBe("found");
   expect(outcome("acme.example", "globex.example")).toBe(refused);
