@@ -71,7 +71,7 @@ Content-Type: application/json
 }
 `;
 
-describe("the documented requests, in order", () => {
+describe("the documented requests, in their order", () => {
   let token: string;
   let id: string;
   const send = (block: string) => sendBlock(client, block, { authorization: `Bearer ${token}` });
