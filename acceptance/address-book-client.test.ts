@@ -1,6 +1,6 @@
 /**
- * An address book's own client, against a started server: what it calls from sign-in to log-out, first by
- * itself, then as a page of another origin in a real browser.
+ * An address book's own client against a running server: its calls from sign-in to log-out, first
+ * alone, then as a page of another origin in a real browser.
  */
 import type { Server } from "node:http";
 import type { Page } from "playwright-core";
@@ -58,8 +58,8 @@ type Send = (
 ) => Promise<{ readonly status?: number; readonly body?: any }>;
 
 /**
- * The client: it sends JSON or nothing, takes JSON only, and everything that is not of `data` is the
- * answer itself. After sign-in it sends its token, and as X-Tenant-ID what it read in the token.
+ * The client: it sends and accepts only JSON, and treats everything outside `data` as the response
+ * itself. After sign-in it sends its token, and as X-Tenant-ID the tenant in the token.
  */
 function createClient(send: Send) {
   let session: { token: string; tenant: string } | undefined;
@@ -110,7 +110,7 @@ const contact = {
   phone: "+1-555-0123",
 };
 
-/** All that it does with contacts, and with its session. */
+/** All its calls for contacts and its session. */
 async function workThrough(send: Send) {
   const { call, logIn, refresh, logOut } = createClient(send);
   expect(await logIn("ada", password, tenant_id)).toEqual({ user: "ada", tenant: tenant_id });

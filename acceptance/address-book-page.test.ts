@@ -1,6 +1,6 @@
 /**
- * The example `examples/address-book` in a real browser: a page that uses the client. What it shows is
- * of one tenant, as long as its session lasts.
+ * The example `examples/address-book` in a real browser: a page that uses the client. It shows one
+ * tenant's data while the session lasts.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -42,7 +42,7 @@ async function startExample(): Promise<void> {
   });
 }
 
-/** Ada's account owns two tenants, with a contact each; globex has a user of its own as well. */
+/** Ada's account owns two tenants, with a contact each; globex also has a user of its own. */
 async function makeTenants(): Promise<void> {
   const account = await client("POST", "/api/v1/auth/register", { body: person });
   for (const [key, name] of [
@@ -90,7 +90,7 @@ describe.skipIf(!browserPath)("the address book in a browser", () => {
   const contacts = () => page.locator("#contacts li span:first-child").allTextContents();
   const asked = (method: string, path: string) =>
     requests.filter((sent) => sent.method() === method && new URL(sent.url()).pathname === path);
-  /** Changes what the page keeps, as time or another program would. */
+  /** Changes the page's stored data, as time or another program would. */
   const change = (changes: object) =>
     page.evaluate((changes) => {
       const kept = JSON.parse(localStorage.getItem("insulae") ?? "{}");
@@ -109,7 +109,7 @@ describe.skipIf(!browserPath)("the address book in a browser", () => {
     expect(await contacts()).toEqual(["Of Acme"]);
     expect(await asked("GET", "/api/v1/contacts").at(-1)?.headerValue("x-tenant")).toBe("acme");
 
-    // Acme's list is asked for once more, and its answer waits until after the switch.
+    // Acme's list is requested once more, and its response is delayed until after the switch.
     let release = () => {};
     const held = new Promise<void>((resolve) => {
       release = resolve;

@@ -1,8 +1,9 @@
 /**
- * An address book with live logs: its document from top to bottom, its command lines and clients as they
- * stand there.
+ * An address book with live logs: its document from top to bottom, with its command lines and
+ * clients verbatim.
  *
- * Long because the document is: its programs stand here whole, and one server serves all of them.
+ * Long because the document is: its programs are included in full, and one server serves all of
+ * them.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { on, once } from "node:events";
@@ -38,7 +39,7 @@ const start = (env: Readonly<Record<string, string>> = {}) =>
       RATE_LIMIT_CREDENTIALS: "0",
       RATE_LIMIT_ANONYMOUS: "0",
       APP_WS_PORT: String(ports.logs),
-      // Of its environment, what is neither database nor address.
+      // Its environment without database and addresses.
       MAX_AGE: "604800",
       LOG_FILE: `${folder.path}/logs/app.log`,
       CORS_ORIGINS: `http://localhost:3000,http://localhost:4321,http://localhost:${portOf(page)}`,
@@ -211,7 +212,7 @@ const stream = () => `ws://localhost:${ports.logs}/logs`;
 const bearer = (shown: string) => ({ Authorization: `Bearer ${shown}` });
 const someLine = /\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\] [A-Z]+ \[[\w:]+\] .+/;
 
-/** What `say` gives, once it holds a line; requests are made until then, so that there are some. */
+/** The output of `say` once it has a line; requests are sent until then. */
 const untilLine = (say: () => string, line = /Log: \[/) =>
   expect
     .poll(
@@ -258,7 +259,7 @@ ws.on('close', () => {
     child.stdout?.on("data", (text) => {
       output += text;
     });
-    // Since its version 8, `ws` gives buffers: this one begins with the time in brackets, "[2".
+    // Since version 8, `ws` returns buffers: this one begins with the time in brackets, "[2".
     await untilLine(() => output, /Connected to log stream\nLog: <Buffer 5b 32/);
     await end(child);
   });
@@ -352,7 +353,7 @@ ws.onclose = () => {
     const inAddress = await handshake(`${stream()}?token=not-a-token`);
     expect([none.status, wrong.status, inAddress.status]).toEqual([403, 403, 403]);
     for (const { text } of [none, wrong, inAddress]) expect(text).not.toContain("not-a-token");
-    // Which is how its `wscat -c ws://localhost:9000/logs` fares.
+    // Its `wscat -c ws://localhost:9000/logs` is treated the same.
     const [error] = await once(new WebSocket(stream()), "error");
     expect(String(error)).toContain("403");
   });
@@ -418,7 +419,7 @@ describe("with its settings of the log stream", () => {
     const lines: string[] = [];
     viewer.on("message", (data) => lines.push(String(data)));
     await once(viewer, "open");
-    // With room for a line alone, what comes within a moment is too much.
+    // With room for a single line, lines arriving together are too many.
     await expect
       .poll(async () => {
         const many = Array.from({ length: 10 }, () => client("GET", "/api/ping"));
@@ -453,7 +454,7 @@ async function end(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-/** The line of the request, which the viewer gets among others. */
+/** The request's line, among others that the viewer gets. */
 async function lineOf(viewer: WebSocket, request: Promise<string>): Promise<string> {
   for await (const [data] of on(viewer, "message")) {
     if (String(data).includes(await request)) return String(data);

@@ -1,6 +1,6 @@
 /**
- * A core, and organizations that the header `X-TENANT` names: what its document promises from top to
- * bottom. It has no command lines; its requests are made of its routes and fields.
+ * A core, and organizations selected by the header `X-TENANT`: the promises of its document from
+ * top to bottom. It has no command lines; the requests are derived from its routes and fields.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Client, clientOf } from "./client.ts";
@@ -39,7 +39,7 @@ const logIn = (email: string, tenant?: string) =>
 const me = (token: string, tenant?: string) =>
   client("GET", "/users/me", { token, ...(tenant && { tenant }) });
 
-/** The token of the mail that verifies the address. */
+/** The token in the e-mail that verifies the address. */
 async function mailedToken(email: string): Promise<string> {
   let text = "";
   await expect

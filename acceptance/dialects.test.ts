@@ -1,4 +1,4 @@
-/** That all of them work at once, on one server and the same data; each has a file of its own beside this one. */
+/** All dialects work together, on one server and the same data; each has its own test file too. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Client, clientOf } from "./client.ts";
 import { type StartedServer, startServer, temporaryFolder } from "./server.ts";
@@ -23,7 +23,7 @@ afterAll(async () => {
   await folder?.remove();
 });
 
-/** All that the documents name. The WebSocket answers a plain request with 426. */
+/** Everything that the documents name. The WebSocket answers a plain request with 426. */
 const documented = `
 POST /admin/tenants
 GET /api-docs/openapi.json
@@ -117,7 +117,7 @@ test("every documented address is in the reference, and works", async () => {
       return [line, (await client(method, url, { tenant: "demo_tenant" })).status] as const;
     }),
   );
-  // Strangers say by the host which tenant they mean: nobody lists tenants by their names.
+  // Strangers select the tenant by the host: nobody can enumerate tenants by name.
   const byHost = "GET /api/tenant/info";
   expect(
     answers.filter(([line, status]) => [404, 405, 500].includes(status) && line !== byHost),
@@ -132,7 +132,7 @@ describe("host-routing: the routes of its document", () => {
   const at = (host: string, path: string, ...headers: readonly string[]) =>
     `curl -s -w '\n%{http_code}' -H "Host: ${host}" ${headers.map((header) => `-H '${header}'`).join(" ")} \\
   http://localhost:8000${path}`;
-  /** The status, and the body. */
+  /** The status and the body. */
   const answer = (text: string | undefined) => {
     const [body = "", status] = (text ?? "").split("\n");
     return [Number(status), JSON.parse(body)];

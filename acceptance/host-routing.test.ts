@@ -1,6 +1,6 @@
 /**
- * The guide of a framework that knows tenants by their hosts, as a program on the public API
- * (`examples/host-routing`), run as a process of its own and spoken to from outside.
+ * The guide of a framework that identifies tenants by their hosts, as a program on the public API
+ * (`examples/host-routing`), run in its own process and used from outside.
  */
 import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
@@ -50,7 +50,7 @@ afterAll(async () => {
   await folder?.remove();
 });
 
-/** Sends `GET /path` to the server, as if by a client that knows it under this host. */
+/** Sends `GET /path` to the server under this host. */
 async function call(host: string, line: string, { token, headers, body }: Asked = {}) {
   const [method = "", path = ""] = line.split(" ");
   const sent = request(server.url + path, {
@@ -87,7 +87,7 @@ const register = (tenant: string, more: object = {}) =>
 
 const password = "a-Fine-passphrase-7";
 
-/** Somebody new at a tenant's host: their token, and the cookie of a log-in. */
+/** A new user at a tenant's host: their token, and a log-in cookie. */
 async function newUser(tenant: string) {
   const username = `${crypto.randomUUID()}@example.com`;
   const host = hostOf(tenant);
@@ -182,7 +182,7 @@ test("a log-in at one host is not valid at another", async () => {
   }
   const wrong = { username: "nobody@example.com", password: "not the password" };
   expect((await call(host, "POST /login", { body: wrong })).status).toBe(401);
-  // By role: a user adds no users.
+  // Refused by role: a user can't add users.
   const body = { email: "new@example.com", password };
   expect((await call(host, "POST /api/v1/users", { token: one.token, body })).status).toBe(403);
 });
@@ -287,7 +287,7 @@ describe("hosts and tenants, at run time", () => {
     expect((await call("two.shop.example", "GET /api/data")).status).toBe(404);
     expect((await remove("/admin/tenants/shop")).status).toBe(204);
     expect((await call("one.shop.example", "GET /api/data")).status).toBe(404);
-    // The host has stayed, and is the next tenant's.
+    // The host is still registered, and goes to the next tenant.
     expect(await hostAt("one.shop.example")).toEqual({ registered: true });
     expect((await register("other", { hosts: ["one.shop.example"] })).status).toBe(201);
     const { token } = await newUser("tenant1");

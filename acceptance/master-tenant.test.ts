@@ -1,6 +1,6 @@
 /**
- * A system with a database for each tenant, and users in a master database: its document from top to
- * bottom, its blocks of HTTP as they stand there.
+ * A system with a database per tenant, and users in a master database: its document from top to
+ * bottom, with its HTTP blocks verbatim.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Client, clientOf } from "./client.ts";
@@ -24,7 +24,7 @@ beforeAll(async () => {
     env: {
       RATE_LIMIT_CREDENTIALS: "0",
       RATE_LIMIT_ANONYMOUS: "0",
-      // Of its environment, what is not the database.
+      // Its environment without the database.
       JWT_SECRET: "your-super-secret-jwt-key-here-make-it-long-and-random-at-least-32-characters",
       JWT_EXPIRATION: "3600",
       CORS_ORIGINS: "http://localhost:3000,http://localhost:3001",
@@ -127,7 +127,7 @@ Content-Type: application/json
         total_count: 1,
         page: 1,
         page_size: 25,
-        tenant: "demo_tenant", // of the other system that has this path
+        tenant: "demo_tenant", // of the other system with this path
       },
     ]);
     const second = await send("GET /api/users?page=2&page_size=25");
@@ -256,7 +256,7 @@ test("the full life cycle of a tenant, which nobody can enter once it is inactiv
     403,
     { error: "Forbidden", status_code: 403 },
   ]);
-  // To strangers it is like one that is not there.
+  // To strangers it looks like a missing one.
   const [again, unknown] = await Promise.all(
     [tenant, "nowhere_corp"].map((name) =>
       client("POST", "/auth/login", { tenant: name, body: credentials }),

@@ -10,7 +10,7 @@ beforeAll(async () => {
   folder = await temporaryFolder();
   server = await startServer({
     dataDir: folder.path,
-    // More people register in these tests than one client may in a minute.
+    // These tests register more people than one client may in a minute.
     env: { RATE_LIMIT_CREDENTIALS: "0", RATE_LIMIT_ANONYMOUS: "0" },
   });
   client = clientOf(server.url);
@@ -82,7 +82,7 @@ test("a tenant is reached by its subdomain", async () => {
     headers: { host: `by-host.localhost:${port}` },
     body: { email: "ada@example.com", password: "a-Fine-passphrase-7" },
   });
-  // `fetch` sets Host itself; where it does, the header is the way.
+  // `fetch` sets Host itself; then use the header X-Tenant.
   if (login.status === 200) expect(login.body.tenant.id).toBe(tenant.id);
   const me = await client("GET", "/api/v1/auth/me", { token: tenant.token, tenant: "by-host" });
   expect(me.status).toBe(200);

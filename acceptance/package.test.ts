@@ -1,6 +1,6 @@
 /**
- * What is published, as somebody else gets it: from the tarballs, in a folder outside of this repository, by npm
- * alone. A project is created, tested, changed, put into an image and run in production.
+ * The published packages as users get them: from the tarballs, in a folder outside this repository,
+ * by npm alone. A project is created, tested, changed, built into an image and run in production.
  */
 import { execFileSync } from "node:child_process";
 import {
@@ -24,7 +24,7 @@ import { freePort } from "./server.ts";
 
 const root = join(import.meta.dirname, "..");
 let tarballs: ReturnType<typeof buildPackages>;
-/** Where the project's folder is made. */
+/** The parent of the project's folder. */
 let place: string;
 let project: string;
 let run: ReturnType<typeof runIn>;
@@ -32,7 +32,7 @@ let run: ReturnType<typeof runIn>;
 beforeAll(() => {
   tarballs = buildPackages();
   place = mkdtempSync(join(tmpdir(), "insulae-package-"));
-  chmodSync(place, 0o755); // In production, another user runs what is there.
+  chmodSync(place, 0o755); // in production, another user runs it
   project = join(place, "acme-notes");
   run = runIn(project);
 }, 180_000);
@@ -73,7 +73,8 @@ describe("a new project", () => {
     const scripts = installed
       .filter(([, { hasInstallScript }]) => hasInstallScript)
       .map(([name]) => name.replace("node_modules/", ""));
-    // The binaries of PostgreSQL have one, which the project leaves out; Vite's fsevents is for macOS only.
+    // PostgreSQL's binaries have one, which the project disables; Vite's fsevents is for macOS
+    // only.
     const { allowScripts } = JSON.parse(read("package.json"));
     expect(scripts.filter((name) => allowScripts[name] !== false && name !== "fsevents")).toEqual(
       [],
@@ -127,7 +128,7 @@ describe("its production", () => {
   beforeAll(async () => {
     database = await createTestDatabase();
     if (user === undefined) return;
-    // The tests' server lets nobody in but who has started it, by a socket.
+    // The test server accepts only the user who started it, by a socket.
     const folder = decodeURIComponent(new URL(database.url).hostname);
     chmodSync(folder, 0o755);
     for (const name of globSync(".s.*[0-9]", { cwd: folder })) chmodSync(join(folder, name), 0o777);
@@ -230,7 +231,7 @@ describe("the package alone", () => {
        console.log(await app.withTenant(tenant, ({ db }) => db.query("select count(*)::int from contacts")));
        const { statusCode } = await app.inject({ url: "/health/live" });
        console.log(statusCode);
-       // Its mails are rendered in a thread, from a script of the package.
+       // Its e-mails are rendered in a thread, by a script of the package.
        const payload = { email: "grace@example.com", password: "correct-horse-battery" };
        await app.inject({ method: "POST", url: "/api/v1/auth/register", payload });
        for (let mails = [], tries = 0; mails.length === 0; tries += 1) {
@@ -272,7 +273,7 @@ describe("the package alone", () => {
     expect(run("npx", "insulae", "--version")).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
-  /** An older Node, where this machine's PATH has one. */
+  /** An older Node, if this machine's PATH has one. */
   const olderNode = (process.env.PATH ?? "")
     .split(":")
     .map((folder) => join(folder, "node"))

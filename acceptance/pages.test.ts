@@ -1,4 +1,7 @@
-/** The pages that people meet in a browser: the first one, captured mails, and where links in mails lead. */
+/**
+ * The pages that people see in a browser: the first one, captured e-mails, and the targets of links
+ * in e-mails.
+ */
 import { spawnSync } from "node:child_process";
 import { createHmac } from "node:crypto";
 import type { BrowserContext, Page, Request } from "playwright-core";
@@ -38,7 +41,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
   });
   afterEach(async () => {
     for (const open of context.pages().slice(1)) await open.close();
-    // Nothing of the pages asks another server, or is refused by their policy.
+    // The pages send no request to another server, and violate none of their policies.
     expect(requests.filter((request) => new URL(request.url()).origin !== server.url)).toEqual([]);
     expect(complaints).toEqual([]);
   });
@@ -57,7 +60,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
   };
   const register = (email: string) => post("/auth/register", { email, password });
 
-  /** Opens the newest mail to somebody as its reader does, and follows its link. */
+  /** Opens the newest e-mail to somebody as its reader would, and follows its link. */
   const follow = async (email: string, subject: RegExp): Promise<Page> => {
     const mails = async () =>
       (await client("GET", `/api/v1/dev/mails?to=${email}`)).body.items as { subject: string }[];
@@ -74,7 +77,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
     const opened = await opening;
     listen(opened);
     await opened.waitForLoadState();
-    // The token is not in the address, and in no Referer of what the page asks for.
+    // The token is not in the address, nor in the Referer of the page's requests.
     expect(opened.url()).not.toContain("token=");
     expect(await opened.evaluate("document.referrer")).toBe("");
     return opened;
@@ -98,7 +101,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
       await expect.poll(() => button.innerText()).toBe("Copied");
       copied.push(await page.evaluate("navigator.clipboard.readText()"));
     }
-    // Twice: what is there already is no obstacle.
+    // Twice: repeating the commands must work.
     for (const run of [1, 2]) {
       const { stdout, stderr } = spawnSync("sh", ["-c", copied.join("\n")], { encoding: "utf8" });
       const shown = JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
@@ -156,7 +159,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
     expect((await client("GET", "/api/v1/auth/me", { token })).body.user.email).toBe(email);
   });
 
-  /** Fills in the form of `/login`, as far as the password. */
+  /** Fills in the form of `/login` up to the password. */
   const enter = async (email: string): Promise<void> => {
     await page.goto(`${server.url}/login`);
     await page.getByLabel("E-mail").fill(email);
@@ -219,7 +222,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
     await opened.getByLabel("New password").fill(newPassword);
     await opened.getByRole("button", { name: "Set" }).click();
     await expect.poll(() => says(opened)).toContain("is set");
-    // The notice that follows leads to a new password, for whoever did not ask for one.
+    // The notice that follows leads to a new password, for people who did not request one.
     const forgotten = await follow(email, /your sign-in has changed/);
     expect(await forgotten.getByLabel("Tenant").inputValue()).toBe("led");
   });
@@ -266,7 +269,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
       '<p>shown</p><img src=x onerror="top.ran = true"><script>top.ran = true</' + 'script>'`);
     await page.frameLocator("iframe").getByText("shown").waitFor();
     expect(await page.evaluate("window.ran")).toBeUndefined();
-    complaints = []; // those are what this is about
+    complaints = []; // expected here
     requests = [];
   });
 
@@ -327,7 +330,10 @@ describe("a page of a front end in development", () => {
   });
 });
 
-/** A time-based one-time password (RFC 6238), as an authenticator app shows it. @param secret in Base32 */
+/**
+ * A time-based one-time password (RFC 6238), as an authenticator app shows it. @param secret in
+ * Base32
+ */
 function totp(secret: string): string {
   const bits = [...secret.replaceAll("=", "")]
     .map((letter) =>

@@ -1,4 +1,4 @@
-/** Passkeys in a real browser, with the virtual authenticator that its DevTools have. */
+/** Passkeys in a real browser, with the virtual authenticator of its DevTools. */
 import type { Server } from "node:http";
 import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -29,7 +29,7 @@ describe.skipIf(!browserPath)("a passkey", () => {
     await folder?.remove();
   });
 
-  /** A page of that host, on a computer that has an authenticator with a finger on it. */
+  /** A page of that host, on a computer whose authenticator confirms everything. */
   const open = async (host: string): Promise<Page> => {
     const page = await context.newPage();
     await page.goto(`http://${host}:${portOf(app)}`);
@@ -52,7 +52,7 @@ describe.skipIf(!browserPath)("a passkey", () => {
       ...postJson(body, token === undefined ? {} : { authorization: `Bearer ${token}` }),
       credentials: "omit",
     });
-  // In text, since only the browser knows what these are.
+  // As text, because only the browser knows these values.
   const create = (page: Page, options: object): Promise<object> =>
     page.evaluate(`(async () => {
       const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(${JSON.stringify(options)});

@@ -1,6 +1,6 @@
 /**
- * The platform whose API is the canonical one: the endpoints that its document lists, section by section, as
- * somebody uses them who begins with nothing.
+ * The platform whose API is the canonical one: the endpoints of its document, section by section,
+ * as used by somebody who starts with nothing.
  *
  * Long because the document is, and one server serves all of its sections.
  */
@@ -41,7 +41,7 @@ beforeAll(async () => {
       RATE_LIMIT_CREDENTIALS: "0",
       RATE_LIMIT_ANONYMOUS: "0",
       LOG_FILE: `${folder.path}/app.log`,
-      // Of its environment, what is of no other service.
+      // Its environment without other services.
       RUST_ENV: "development",
       RUST_LOG: "info,backend=debug",
       API_VERSION: "v1",
@@ -64,7 +64,7 @@ afterAll(async () => {
   await folder?.remove();
 });
 
-/** An account makes a tenant, which it owns, and logs in to it. */
+/** Creates a tenant as an account, which owns it, and logs in to it. */
 async function newTenant(key: string): Promise<Member> {
   const email = `owner@${key}.example`;
   const person = { email, password, first_name: "Olga" };
@@ -78,7 +78,7 @@ async function newTenant(key: string): Promise<Member> {
 const uuid = expect.stringMatching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 const unknown = "01900000-0000-7000-8000-000000000000";
 
-/** The token of the newest mail to the address whose text matches. */
+/** The token in the newest e-mail to the address whose text matches. */
 async function mailed(to: string, text: RegExp): Promise<string> {
   let token = "";
   await expect
@@ -146,7 +146,7 @@ describe("authentication", () => {
     const again = await api("POST", "/auth/login", { body: { email: acme.email, password } });
     const next = await refresh(again.body.refresh_token);
     await refresh(next.body.refresh_token);
-    // It was used before its successor was: somebody has copied it, and nobody goes on.
+    // It was used after its successor, so it was copied: the session ends for everybody.
     expect((await refresh(again.body.refresh_token)).status).toBe(401);
   });
 
@@ -258,7 +258,7 @@ describe("roles", () => {
     expect((await api("GET", path, { token })).body).toMatchObject({ name: "clerk" });
     expect((await api("GET", path, { token: other.token })).status).toBe(404);
 
-    // Somebody who may only look gets it, and may do what it says for as long as it says so.
+    // A viewer gets the role, and may do what it allows while they have it.
     const body = { email: "viewer@acme.example", password, role: "viewer" };
     const viewer = await api("POST", "/users", { token, body });
     const login = await api("POST", "/auth/login", {
@@ -369,7 +369,7 @@ describe("rate limits", () => {
     const { token } = await planned("free-one", "free");
     let answer = await api("GET", "/contacts", { token });
     expect(answer.headers.get("x-ratelimit-limit")).toBe("60");
-    // Some come back while they are spent: one in a second.
+    // Some are regained meanwhile: one per second.
     for (let sent = 1; answer.status === 200 && sent < 120; sent += 1) {
       answer = await api("GET", "/contacts", { token });
     }

@@ -1,4 +1,4 @@
-/** What the README says is run as it stands there, in the order in which it stands there. */
+/** Runs what the README shows, verbatim and in its order. */
 import { execFileSync, spawn } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -52,7 +52,7 @@ test("the first five minutes work, also when repeated", () => {
 });
 
 test("your own tables and routes work", async () => {
-  // Inside the workspace, so that "insulae" is found as it is where it was installed.
+  // Inside the workspace, so that "insulae" is found as if installed.
   const place = join(import.meta.dirname, `.snippets/readme-${process.pid}`);
   const files = blocksBelow("Your own tables and routes").filter(({ file }) => file !== undefined);
   expect(files.length).toBe(3);

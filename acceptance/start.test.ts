@@ -13,13 +13,13 @@ beforeEach(async () => {
 
 afterEach(() => folder.remove());
 
-/** The processes that were started with the data folder, or work in it as all of PostgreSQL's do. */
+/** The processes started with the data folder, or working in it as all of PostgreSQL's do. */
 function processesOf(dataDir: string): string[] {
   const of = (path: string, read: (path: string) => string): string => {
     try {
       return read(path);
     } catch {
-      return ""; // it has ended
+      return ""; // it has exited
     }
   };
   return readdirSync("/proc").filter(
@@ -30,7 +30,7 @@ function processesOf(dataDir: string): string[] {
   );
 }
 
-/** Kills all of PostgreSQL, so that nothing that is only in its memory gets out. */
+/** Kills all of PostgreSQL, so that data only in its memory is lost. */
 function killPostgres(dataDir: string): void {
   const all = processesOf(dataDir).filter((pid) =>
     readlinkSync(`/proc/${pid}/exe`).endsWith("/postgres"),
@@ -40,7 +40,7 @@ function killPostgres(dataDir: string): void {
     try {
       process.kill(Number(pid), "SIGKILL");
     } catch {
-      // It has ended meanwhile.
+      // It has exited meanwhile.
     }
   }
 }
@@ -76,7 +76,7 @@ test("prints the next steps, stops, and keeps its data", async () => {
 test("every acknowledged write survives kill -9, which leaves no process behind", async () => {
   const acknowledged: string[] = [];
   let token = "";
-  // Tokens name their issuer, and that is the server at this port.
+  // Tokens name their issuer, which is the server at this port.
   const port = await freePort();
   for (let round = 0; round < 3; round += 1) {
     const server = await startServer({ dataDir: folder.path, port });
@@ -95,7 +95,8 @@ test("every acknowledged write survives kill -9, which leaves no process behind"
     });
     const before = acknowledged.length;
     await until("twenty writes are acknowledged", () => acknowledged.length >= before + 20);
-    // Once everything dies, once only the server: then PostgreSQL notices, and stops by itself.
+    // First everything is killed, then only the server: then PostgreSQL notices, and stops by
+    // itself.
     if (round % 2 === 0) killPostgres(folder.path);
     await server.stop("SIGKILL");
     killed = true;

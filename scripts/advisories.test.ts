@@ -1,4 +1,4 @@
-/** The real npm, asking a registry that answers as each test says. */
+/** The real npm with a registry that responds as each test says. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -14,7 +14,7 @@ interface Advisories {
   readonly body: object;
 }
 
-/** What the command says and how it ends. */
+/** The command's output and exit code. */
 async function ask({ status, body }: Advisories, ...args: string[]) {
   const registry = createServer((request, response) => {
     const asked = request.method === "POST" && request.url?.endsWith("/advisories/bulk");

@@ -1,4 +1,4 @@
-/** docs/architecture.md says what the code says. */
+/** docs/architecture.md matches the code. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";

@@ -1,6 +1,6 @@
 /**
- * What is in `deploy/`, as far as it can be checked without an engine to run it: that it can be read,
- * that no setting is misspelt, that images are pinned, and that nobody is root.
+ * The files in `deploy/`, as far as they can be checked without an engine: they can be parsed,
+ * settings exist, images are pinned, and nothing runs as root.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, globSync, readFileSync } from "node:fs";
@@ -25,7 +25,7 @@ const fieldsOf = (value: Value | undefined): Fields => (isFields(value) ? value 
 const listOf = (value: Value | undefined): readonly Value[] => (Array.isArray(value) ? value : []);
 const read = (path: string): string => readFileSync(path, "utf8");
 
-/** A version, not a name that moves. */
+/** A fixed version, not a moving tag. */
 const pinned = /^[a-z0-9./_-]+:v?\d+\.\d+[\w.-]*$/;
 
 const ofApplications = "packages/create-insulae/template/deploy";
@@ -53,7 +53,7 @@ describe.each(globSync(["deploy/compose.*.yml", `${ofApplications}/compose.yml`]
 
   test("runs no container as root, except one that only changes owners", () => {
     const roots = services.filter(([name, { user, build }]) => {
-      if (build !== undefined) return false; // By the Dockerfile, below.
+      if (build !== undefined) return false; // built by the Dockerfile, below
       return user === undefined || /^(root|0)\b/.test(String(user)) ? name : false;
     });
     expect(roots.map(([name]) => name)).toEqual(file.includes("prod") ? ["prepare"] : []);
@@ -257,7 +257,7 @@ describe("deploy/aws", () => {
       [fieldsOf(statement).Action ?? null].flat().map(String),
     );
   };
-  /** What each request of the SDK takes, as far as the sources send it. */
+  /** The permission of each SDK request in the sources. */
   const taken: Readonly<Record<string, readonly string[]>> = {
     AbortMultipartUploadCommand: ["s3:AbortMultipartUpload"],
     CompleteMultipartUploadCommand: ["s3:PutObject"],
@@ -266,7 +266,7 @@ describe("deploy/aws", () => {
     DeleteObjectsCommand: ["s3:DeleteObject"],
     GetObjectCommand: ["s3:GetObject"],
     HeadBucketCommand: ["s3:ListBucket"],
-    // Without ListBucket an object that is not there is said to be forbidden.
+    // Without ListBucket, S3 reports missing objects as forbidden.
     HeadObjectCommand: ["s3:GetObject", "s3:ListBucket"],
     ListMultipartUploadsCommand: ["s3:ListBucketMultipartUploads"],
     ListObjectsV2Command: ["s3:ListBucket"],
@@ -356,7 +356,7 @@ describe("commands in docs/runbooks and docs/deploy.md", () => {
         ["packages/insulae/src/cli/main.ts", ...command.split(" "), "--help"],
         { encoding: "utf8" },
       );
-      // A word that is no command is answered with the help of what is above it.
+      // An unknown word prints the help of the parent command.
       expect(output).toContain(`Usage: insulae ${command}`);
     },
   );

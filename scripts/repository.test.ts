@@ -1,4 +1,4 @@
-/** What the repository itself promises, beside its code. */
+/** Promises of the repository besides its code. */
 import { globSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import vitest from "../vitest.config.ts";
@@ -62,7 +62,7 @@ test("every defence in docs/defences.md has an existing test", () => {
     // One is shown by hours of the benchmark.
     if (!shown.includes("npm run bench")) expect([row, files.length]).not.toEqual([row, 0]);
     for (const file of files) {
-      // Some are named without their folder, beside another.
+      // Some are named without their folder.
       const pattern = new RegExp(`(^|/)${file.replaceAll("*", "[^/]*")}$`);
       expect([row, file, tests.some((one) => pattern.test(one))]).toEqual([row, file, true]);
     }

@@ -1,4 +1,4 @@
-/** The template of `create-insulae`, as far as it can be checked without making a project of it. */
+/** The template of `create-insulae`, as far as it can be checked without creating a project. */
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";

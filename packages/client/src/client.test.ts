@@ -1,4 +1,4 @@
-/** The client against a server that listens, over a proxy that loses what it is told to. */
+/** The client against a listening server, through a proxy that drops what it is told to. */
 import type { App } from "insulae";
 import { createTestApp } from "insulae/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 beforeEach(() => proxy.forget());
 
-/** Somebody who is signed in as the owner of acme. */
+/** A client signed in as the owner of acme. */
 async function owner(options: Partial<Parameters<typeof createClient>[0]> = {}) {
   const client = createClient({ baseUrl: proxy.url, ...options });
   await client.signIn(ada);
@@ -36,7 +36,7 @@ async function owner(options: Partial<Parameters<typeof createClient>[0]> = {}) 
   return client;
 }
 
-/** As `localStorage` is, for as many tabs as one likes. */
+/** Like `localStorage`, for any number of tabs. */
 function webStorage() {
   const kept = new Map<string, string>();
   return {
@@ -147,7 +147,7 @@ describe("a retry", () => {
       client.patch("/contacts/{id}", { params, body: { name: "B" } }),
     ).rejects.toBeInstanceOf(TypeError);
     expect(proxy.count("PATCH ")).toBe(1);
-    // Its answer has a secret, so the server keeps none for a second try.
+    // Its response has a secret, so the server does not store it for a retry.
     proxy.fail("POST /api/v1/api-keys", { kind: "answer lost" });
     await expect(
       client.post("/api-keys", { body: { name: "a", scopes: ["contacts:read"] } }),
@@ -174,7 +174,7 @@ describe("a retry", () => {
     } as const;
     proxy.fail("GET /api/v1/contacts", later);
     await expect(client.get("/contacts")).rejects.toMatchObject({ retryAfter: 3_600_000 });
-    // Refused before it was done: may be sent again, whatever it is.
+    // Refused before it was executed: any request may be retried.
     proxy.fail("DELETE ", { ...later, after: 0 });
     const params = { path: { id: "01900000-0000-7000-8000-000000000000" } };
     await expect(client.delete("/contacts/{id}", { params })).rejects.toMatchObject({
@@ -206,7 +206,7 @@ describe("a session by tokens", () => {
     proxy.fail("POST /api/v1/auth/refresh", { kind: "held", until });
     const late = client.get("/contacts").catch((cause: unknown) => cause);
     await expect.poll(refreshes).toBe(1);
-    storage.removeItem("insulae"); // In another tab.
+    storage.removeItem("insulae"); // in another tab
     release();
     expect(await late).toMatchObject({ name: "AbortError" });
     expect(storage.size()).toBe(0);
@@ -306,7 +306,7 @@ it("a cookie session fetches its CSRF token once, and again when it changes", as
     [1, 2].map((n) => reloaded.post("/contacts", { body: { name: `Baked ${n}` } })),
   );
   expect(proxy.count("GET /api/v1/auth/me")).toBe(1);
-  await reloaded.signIn(ada); // The browser has one cookie, and it is another now.
+  await reloaded.signIn(ada); // the browser's one cookie is replaced
   await client.post("/contacts", { body: { name: "Baked anew" } });
   expect(proxy.count("GET /api/v1/auth/me")).toBe(2);
   expect(proxy.seen.some(({ headers }) => headers.authorization !== undefined)).toBe(false);

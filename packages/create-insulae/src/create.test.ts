@@ -124,7 +124,7 @@ test("a folder without permission to write or read is refused in a sentence", ()
   for (const path of ["readable/empty", "readable"]) chmodSync(join(place, path), 0o555);
   chmodSync(join(place, "closed"), 0);
   const root = process.geteuid?.() === 0;
-  if (root) process.seteuid?.(65534); // Everything is permitted to root.
+  if (root) process.seteuid?.(65534); // root may do everything
   try {
     for (const path of ["readable/app", "readable/empty", "closed", "closed/app"]) {
       said.error.mockClear();

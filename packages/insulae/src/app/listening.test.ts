@@ -1,4 +1,4 @@
-/** What an app does when it begins to serve, and what it says then about where it is. */
+/** What an app does when it begins to serve, and the URLs that it then uses. */
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { decodeJwt } from "jose";
@@ -31,7 +31,7 @@ const allowedOrigin = async ({ app }: TestPeople, host: string, origin: string) 
   return reply.headers["access-control-allow-origin"] === origin;
 };
 
-/** Everything that an app says of its own address, each as it is asked for now. */
+/** Everywhere that an app uses its own URL, evaluated now. */
 async function saysOf(people: TestPeople) {
   const { app } = people;
   const tenant = await people.newTenant({ hosts: [`h${Math.random()}.example`] });
@@ -76,7 +76,7 @@ describe("without PUBLIC_URL, an app that listens", () => {
     ["on another port than PORT", freePort],
   ])("%s uses the actual port in all its URLs", async (_name, choose) => {
     const people = await open({ port: 8000 });
-    // What was made before is not kept.
+    // Earlier values are not cached.
     const { tenant } = await saysOf(people);
     const pages = `http://${tenant.hosts[0]}`;
     const host = `${tenant.slug}.localhost`;
@@ -88,7 +88,7 @@ describe("without PUBLIC_URL, an app that listens", () => {
     expect(says).toEqual(everywhere(`http://localhost:${port}`));
     expect(await allowedOrigin(people, host, `${pages}:8000`)).toBe(false);
     expect(await allowedOrigin(people, host, `${pages}:${port}`)).toBe(true);
-    // Who signed in before it listened still is.
+    // Sessions from before it listened remain valid.
     expect((await people.get("/api/v1/auth/me", { token })).status).toBe(200);
   });
 });

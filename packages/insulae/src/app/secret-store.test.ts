@@ -20,7 +20,7 @@ describeWithMoto("settings in AWS Secrets Manager", () => {
 
   beforeAll(async () => {
     moto = await startTestMoto();
-    // Where the SDK looks by itself, as it does in a container.
+    // Where the SDK finds credentials by itself, as in a container.
     vi.stubEnv("AWS_ENDPOINT_URL", moto.url);
     vi.stubEnv("AWS_REGION", "eu-central-1");
     vi.stubEnv("AWS_ACCESS_KEY_ID", "test");

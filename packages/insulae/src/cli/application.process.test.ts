@@ -1,4 +1,4 @@
-/** An application of one's own, as the command line finds, migrates, serves and reloads it. */
+/** An application as the CLI finds, migrates, serves and reloads it. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -93,7 +93,7 @@ describe("an application's databases", () => {
       expect(refused, command).toMatchObject({ code: 5, stdout: "" });
       expect(refused.stderr).toContain('features that this application lacks: "notes"');
     }
-    // To look is no change.
+    // Reading is no change.
     const listed = JSON.parse((await insulae(elsewhere, "tenant list --json")).stdout);
     expect(listed.items.map(({ key }: { key: string }) => key)).toEqual(["acme"]);
     const { placements, version } = JSON.parse(
@@ -193,7 +193,7 @@ test("a development server restarts when a file changes, and waits while the cod
   await answers("hello");
   write("notes.feature.ts", feature('"good day"'));
   await answers("good day");
-  // As editors do: the old one goes away, or a new one is put in its place. Then it is written to again.
+  // As editors do: the old file is removed, or a new one replaces it. Then it is written again.
   renameSync(join(project, "notes.feature.ts"), join(project, "notes.feature.ts~"));
   write("notes.feature.ts", feature('"good evening"'));
   await answers("good evening");

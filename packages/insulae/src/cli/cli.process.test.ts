@@ -1,7 +1,7 @@
 /**
- * The command line as people and scripts use it: a process, its streams and its exit code.
+ * The CLI as people and scripts use it: a process, its streams and its exit code.
  *
- * Long because one server serves it all: each start of another takes seconds.
+ * Long because one server serves it all: starting another takes seconds.
  */
 
 import { spawn } from "node:child_process";
@@ -27,7 +27,7 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** Nothing of the surroundings decides what is tested. */
+/** Isolated from the environment of the test run. */
 const environment = (settings: Readonly<Record<string, string>>) => ({
   PATH: process.env.PATH ?? "",
   DATA_DIR: dataDir,
@@ -60,10 +60,10 @@ function launch(
   return { child, ended, stdout: () => stdout };
 }
 
-/** What production asks for, with a PostgreSQL that is already there: the running server's. */
+/** Production's required settings, with the running server's PostgreSQL. */
 const productionSettings = async () => {
   const { url, stop } = await startEmbedded({ dataDir });
-  await stop(); // It is another process's, and goes on.
+  await stop(); // it belongs to another process, and continues
   return {
     APP_ENV: "production",
     DATABASE_URL: url,
@@ -78,7 +78,7 @@ const productionSettings = async () => {
 const insulae = (args: string, settings?: Readonly<Record<string, string>>): Promise<Ended> =>
   launch(args.split(" "), settings).ended;
 
-/** The one document on stdout: anything beside it, and this throws. */
+/** The one document on stdout; throws if there is more. */
 const documentOf = ({ stdout }: Ended) => JSON.parse(stdout);
 
 let port = 0;
@@ -107,7 +107,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   kill(server?.child.pid);
-  kill(Number(started?.pid)); // The same, unless a shell is between us.
+  kill(Number(started?.pid)); // the same, unless there is a shell in between
   await server?.ended;
   rmSync(folder, { recursive: true, force: true });
 });
@@ -116,7 +116,7 @@ function kill(pid: number | undefined): void {
   try {
     if (pid) process.kill(pid, "SIGKILL");
   } catch {
-    // It has ended.
+    // It has exited.
   }
 }
 
@@ -157,7 +157,7 @@ describe("insulae start", () => {
       DATA_DIR: join(folder, "other"),
       PORT: String(await freePort()),
       [name]: String(taken),
-      // The log stream goes without its port in development.
+      // In development the log stream can do without its own port.
       ...(name === "APP_WS_PORT" && (await productionSettings())),
     });
     expect(stderr).toContain(`Port ${taken} is taken`);
@@ -262,7 +262,7 @@ async function inDatabase(text: string, values: readonly string[] = []): Promise
   }
 }
 
-/** What commands have left in the platform's audit log. */
+/** The commands' entries in the platform's audit log. */
 const commandsInLog = (like = "signing_key%") =>
   inDatabase(
     `select action, outcome, target_id from control.audit_log

@@ -1,4 +1,4 @@
-/** What `insulae doctor` finds of tenants that are not, or not there. */
+/** What `insulae doctor` finds of tenants that don't exist or are placed elsewhere. */
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
@@ -41,7 +41,7 @@ afterAll(() => app?.close());
 const insert = (table: string, { id }: { readonly id: string }) =>
   `insert into ${table} (tenant_id, id, name) values ('${id}', '${nobody}', 'left')`;
 
-/** Of checks that have something to say. */
+/** The checks with findings. */
 async function findings(asked: string = url()): Promise<Record<string, string>> {
   const env = {
     APP_ENV: "test",

@@ -1,4 +1,4 @@
-/** What `insulae doctor --production` says of a configuration, and of the services that it names. */
+/** The findings of `insulae doctor --production` about a configuration and its services. */
 import { expect, onTestFinished, test } from "vitest";
 import { stockApplication } from "../app/application.ts";
 import { type Config, loadConfig } from "../config/config.ts";
@@ -102,7 +102,7 @@ test("what production would lack is reported in development", async () => {
     ok: false,
     for_people: expect.arrayContaining([expect.any(String)]),
   });
-  // What no program can look up is asked of people.
+  // What no program can check is left to people.
   for (const word of ["backups", "alerts", "log", "tests", "security", "load", "runbooks"]) {
     expect(text).toMatch(new RegExp(`☐ .*\\b${word}\\b`));
   }
@@ -114,8 +114,8 @@ test("a database is checked: durability, archiving, vacuum; administrators need 
   const url = app.config.databaseUrl ?? "";
   const states = async () => statesOf(await checkProductionDatabase(url));
   expect(await states()).toMatchObject({
-    "TLS to the database": "ok", // A socket on this machine.
-    // Whichever they are: a server for tests may be one that loses rows, and has no archive.
+    "TLS to the database": "ok", // a socket on this machine
+    // Any result: a test server may be non-durable and without an archive.
     durability: expect.any(String),
     backups: "warning",
     vacuum: expect.any(String),

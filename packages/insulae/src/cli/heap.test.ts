@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 
-/** Makes pairs that live for a while. */
+/** Creates pairs that live for a while. */
 const crowd = `
   let kept = [];
   for (let i = 0; i < 2_000_000; i += 1) {
@@ -11,8 +11,9 @@ const crowd = `
   }`;
 
 /**
- * @returns how often V8 decided to make the objects of one place in the old generation. In one thread and
- *   with a young generation that is large from the start, what it decides is the same each time.
+ * @returns how often V8 decided to allocate the objects of one place in the old generation. With a
+ * single thread and a young generation that is large from the start, its decisions are
+ * deterministic
  */
 async function decisions(before: string): Promise<number> {
   const script = `${before}\n${crowd}`;
@@ -34,7 +35,7 @@ async function decisions(before: string): Promise<number> {
 test("surviving objects are still allocated in the young generation", async () => {
   const heap = new URL("heap.ts", import.meta.url).href;
   expect(await decisions(`(await import("${heap}")).allocateYoung();`)).toBe(0);
-  // V8 by itself.
+  // V8 by default.
   expect(await decisions("")).toBeGreaterThan(0);
 });
 

@@ -1,4 +1,4 @@
-/** `insulae jobs`, without a process of its own for each command. */
+/** `insulae jobs`, without a separate process for each command. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { stockApplication } from "../app/application.ts";
 import { createTestApp } from "../testing/index.ts";

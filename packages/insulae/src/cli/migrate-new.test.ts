@@ -24,7 +24,7 @@ test("numbers continue after the last one, and the migrator accepts the file", a
   const notes = { application: async () => defineApp({ features: [featureOf({ migrations })] }) };
   await newMigration(notes, "second", { feature: "notes" });
   await make("third", folder);
-  // As it is made there is nothing in it, and nobody migrates by mistake.
+  // The new file has no statements, so it can't be migrated by mistake.
   await expect(readMigrations("notes", migrations)).rejects.toThrow("nothing to migrate");
   for (const name of await readdir(folder)) {
     const file = join(folder, name);

@@ -1,4 +1,4 @@
-/** Several processes behind one port, as an operator starts, watches, hurts and stops them. */
+/** Several processes behind one port, as an operator starts, monitors, damages and stops them. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -24,7 +24,7 @@ let primary: ReturnType<typeof launch>;
 let url = "";
 let authority = "";
 
-/** In a worker, SIGUSR2 blocks the event loop for ever. */
+/** In a worker, SIGUSR2 blocks the event loop forever. */
 const blockable = join(folder, "blockable.cjs");
 writeFileSync(blockable, 'process.on("SIGUSR2", () => { for (;;); });');
 
@@ -76,7 +76,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Of processes that live. */
+/** Of live processes. */
 const workers = (): number[] =>
   readdirSync("/proc")
     .filter((pid) => /^\d+$/.test(pid))
@@ -87,12 +87,12 @@ const workers = (): number[] =>
             String(primary.child.pid) && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(main)
         );
       } catch {
-        return false; // It has ended meanwhile.
+        return false; // it has exited meanwhile
       }
     })
     .map(Number);
 
-/** On a connection of its own: the next one is another worker's. */
+/** On a new connection: the next one goes to another worker. */
 async function ask(path: string, token?: string) {
   const sent = request(url + path, {
     agent: false,
@@ -201,7 +201,7 @@ test.each(["SIGUSR2", "SIGSTOP"])(
     const said = () => primary.stderr.slice(before);
     const [hanging = 0, other = 0] = workers();
     process.kill(hanging, signal);
-    // At least one of them is handed to the worker that hangs.
+    // At least one of them goes to the worker that hangs.
     const asked = Promise.allSettled(Array.from({ length: 4 }, () => ask("/health/live")));
     await expect.poll(said, wait).toContain("has not answered for 10 seconds");
     await expect.poll(said, wait).toContain("A replacement worker is listening");
@@ -228,7 +228,7 @@ test("all reopen LOG_FILE on SIGHUP, and signals to workers have no effect", asy
   expect(workers()).toHaveLength(2);
 });
 
-// From here on this client has nothing left.
+// From here on this client's rate is used up.
 test("a rate limit applies to both workers together", async () => {
   const answers: number[] = [];
   const began = performance.now();

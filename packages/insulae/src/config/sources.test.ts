@@ -1,4 +1,4 @@
-/** The environments of the five sources, as they stand there, and each of their variables alone. */
+/** The unchanged environments of the five sources, and each of their variables alone. */
 import { resolve } from "node:path";
 import { parseEnv } from "node:util";
 import { describe, expect, test } from "vitest";
@@ -84,7 +84,7 @@ FROM_EMAIL=noreply@example.com
       credentials: { accessKeyId: "your-access-key", secretAccessKey: "your-secret-key" },
     },
     s3: { bucket: "multitenant-backend-bucket", region: "us-east-1" },
-    // Whoever names topics wants them used.
+    // Setting topics means using them.
     mail: "sns",
     sms: "sns",
     push: "send",
@@ -113,7 +113,7 @@ CORS_ORIGINS=http://localhost:3000,http://localhost:4321
 CORS_CREDENTIALS=true
 `;
   const env = parseEnv(text);
-  // It is told that its example of a secret is none.
+  // Its example of a secret is refused.
   expect(problemsOf(env)).toEqual(["JWT_SECRET must have at least 32 characters"]);
   const more = {
     JWT_SECRET: secret,
@@ -146,7 +146,7 @@ CORS_CREDENTIALS=true
   expect(loadConfig({ APP_WS_PORT: "9001" }).wsPort).toBe(9_001);
   expect(loadConfig({ CORS_ALLOWED_ORIGINS: "https://a.example" }).corsOrigins).toHaveLength(1);
   expect(problemsOf({ CORS_ALLOWED_ORIGINS: "*" })).toHaveLength(1);
-  // What else production needs is told as well.
+  // Other requirements of production are reported too.
   const production = problemsOf({ ...env, APP_ENV: "production" });
   expect(production.join("\n")).toMatch(/JWT_SECRET[\s\S]*MASTER_SECRET[\s\S]*PUBLIC_URL/);
 });
@@ -173,7 +173,7 @@ test("the environment of the core and organizations works unchanged", () => {
   expect(problemsOf({ ALGORITHM: "none" })).toHaveLength(1);
 });
 
-/** A value for each setting that has several names, and another one. */
+/** Two different values for each setting that has several names. */
 const values: Readonly<Record<string, readonly [string, string]>> = {
   env: ["test", "development"],
   host: ["a.example", "b.example"],
@@ -224,7 +224,7 @@ describe("a conflict", () => {
   ])("of %s stops the boot", (_, env, problem) => {
     const problems = problemsOf(env);
     expect(problems).toEqual([expect.stringContaining(problem)]);
-    // What does not differ is none.
+    // Equal values are no conflict.
     expect(problemsOf({ JWT_EXPIRATION: "3600", JWT_EXPIRATION_HOURS: "1" })).toEqual([]);
   });
 

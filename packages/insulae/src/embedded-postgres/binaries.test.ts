@@ -18,7 +18,9 @@ let library: string;
 let first: string;
 let second: string;
 
-/** A package as npm unpacks it with install scripts off, without links; and places for a copy. */
+/**
+ * A package as npm unpacks it without install scripts, and so without links; and places for a copy.
+ */
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "insulae-binaries-"));
   chmodSync(folder, 0o755);
@@ -54,7 +56,7 @@ test("links that an install script would have created are created", () => {
   expect(find()).toBe(initdb);
 });
 
-// Root can write to any folder, so this is tried as somebody else.
+// Root can write to any folder, so this runs as another user.
 test.runIf(canReach(user, process.execPath))("a read-only package is used by a copy", () => {
   removeLinks();
   chmodSync(library, 0o555);

@@ -10,7 +10,7 @@ import { startEmbedded } from "./supervisor.ts";
 const daemon = 1;
 const nodeIsReachable = canReach({ uid: daemon, gid: daemon }, process.execPath);
 
-// In a container everything is done by root, who may not run PostgreSQL.
+// In a container everything runs as root, who may not run PostgreSQL.
 describe.runIf(process.geteuid?.() === 0)("as root", () => {
   let folder: string;
   beforeEach(() => {
@@ -22,7 +22,7 @@ describe.runIf(process.geteuid?.() === 0)("as root", () => {
     const server = await startEmbedded({ dataDir, durable: false });
     const connection = new pg.Client({ connectionString: server.url });
     await connection.connect();
-    // Reads and writes files of its own, by whatever path it was given.
+    // Reads and writes its own files, by whatever path it was given.
     await connection.query("create table t as select generate_series(1, 1000) as n; checkpoint");
     await connection.query("alter system set work_mem = '5MB'");
     await connection.query("select pg_reload_conf()");

@@ -11,7 +11,7 @@ let server: Embedded;
 let connection: pg.Client;
 
 beforeAll(async () => {
-  process.env.LANG = process.env.LC_ALL = "xx_XX.UTF-8"; // A locale that exists nowhere.
+  process.env.LANG = process.env.LC_ALL = "xx_XX.UTF-8"; // a locale that does not exist
   process.env.PGDATA = "/nowhere";
   server = await startEmbedded({ dataDir });
   connection = new pg.Client({ connectionString: server.url });

@@ -19,7 +19,7 @@ import { shutDown } from "./postmaster.ts";
 import { commandLine, workOf } from "./processes.ts";
 import { type Embedded, startEmbedded } from "./supervisor.ts";
 
-// One cluster for the file: `initdb` is the slow part. Each test leaves it stopped.
+// One cluster for the file, because `initdb` is slow. Each test leaves it stopped.
 const dataDir = mkdtempSync(join(tmpdir(), "insulae-supervisor-"));
 const pidFile = join(dataDir, "postgres", "data", "postmaster.pid");
 const start = () => startEmbedded({ dataDir, durable: false });
@@ -103,7 +103,7 @@ test("stopping is orderly, and leaves no process", async () => {
 test("a client in a transaction does not delay the stop", async () => {
   const server = await start();
   const connection = new pg.Client({ connectionString: server.url });
-  connection.on("error", () => {}); // It is cut off.
+  connection.on("error", () => {}); // it will be disconnected
   await connection.connect();
   await connection.query("begin; create table unfinished (id int)");
   await server.stop();
@@ -118,7 +118,7 @@ test("a long checkpoint is awaited, and the next start replays nothing", async (
   const [checkpointer] = await query(server.url, checkpointers);
   process.kill(Number(checkpointer), "SIGSTOP");
   const stopped = server.stop();
-  // Until it has been waited for longer than a stop usually takes.
+  // Until it has waited longer than a stop usually takes.
   await until("it says why it waits", () => /checkpoint/.test(heard.join()), 10_000);
   process.kill(Number(checkpointer), "SIGCONT");
   await stopped;
@@ -176,7 +176,7 @@ describe("a leftover pid file", () => {
   });
 
   test("whose pid is another process's now is ignored, and that process is left alone", async () => {
-    // Of the server's user: one of another user's, PostgreSQL itself sees through.
+    // A process of the server's user: PostgreSQL itself recognises those of other users.
     const { uid, gid } = statSync(join(dataDir, "postgres", "data"));
     const other = spawn("sleep", ["60"], process.geteuid?.() === 0 ? { uid, gid } : {});
     await once(other, "spawn");
@@ -235,7 +235,7 @@ describe("two processes on one folder", () => {
     const stopping = owner.stop().then(() => {
       stopped = true;
     });
-    // Also for one that comes while the first waits.
+    // Also for one that arrives while the first waits.
     const late = await startElsewhere();
     await guest.end("stop");
     expect(await query(late.url, "select 1")).toEqual([1]);
@@ -290,7 +290,7 @@ describe("kill -9", () => {
     const orphan = serverPid();
     killWatchdogOf(owner.pid);
     await owner.end("kill");
-    await sleep(200); // The chance for it to end.
+    await sleep(200); // time for it to exit, if it wrongly did
     expect(isGone(orphan)).toBe(false);
     const next = await start();
     expect(next.started).toBe(true);

@@ -45,7 +45,7 @@ test("a template whose preparation fails is not used", async () => {
 test("an open connection is reported when the database is dropped", async () => {
   const database = await createTestDatabase();
   const leaked = new pg.Client({ connectionString: database.url, application_name: "forgetful" });
-  leaked.on("error", () => {}); // It is cut off below.
+  leaked.on("error", () => {}); // it is disconnected below
   await leaked.connect();
   await expect(database.drop()).rejects.toThrow(/1 connections .* forgetful/);
 });

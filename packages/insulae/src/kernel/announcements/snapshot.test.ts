@@ -45,7 +45,7 @@ describe("a snapshot", () => {
     vi.advanceTimersByTime(1);
     await copy.ready();
     expect(load).toHaveBeenCalledTimes(2);
-    // What was read unheard is not believed for longer once they are heard again.
+    // What was loaded without announcements expires even if they are received again.
     state.listening = true;
     vi.advanceTimersByTime(1_000);
     expect(copy.ready()).toBeInstanceOf(Promise);

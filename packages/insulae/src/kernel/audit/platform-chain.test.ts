@@ -31,7 +31,7 @@ interface Row {
   readonly seq: string | null;
   readonly number: number;
 }
-/** Entries of this test, in the order of the chain; those without a place last. */
+/** This test's entries, in the order of the chain; those without a place last. */
 const entries = async (test: string): Promise<readonly Row[]> => {
   const { rows } = await owner.query<Row>(
     `select seq, (detail ->> 'number')::int as number from control.audit_log
@@ -57,7 +57,7 @@ describe("the platform's log", () => {
     await onPlatform((control) =>
       control.transaction().execute(async (tx) => {
         await app.audit(entry(1), tx);
-        // With one lock for all this would wait for the transaction around it, in vain.
+        // With a single lock this would wait for the surrounding transaction, in vain.
         await app.audit(entry(2));
         expect((await entries(name)).map(({ number }) => number)).toEqual([2]);
       }),

@@ -54,7 +54,7 @@ const anchor = () =>
 /** As the database's superuser, who may do everything. */
 const tamper = (statement: string) => owner.query(statement, [tenant.id]);
 
-/** Makes the chain fit again from an entry on, as somebody would who knows how. */
+/** Recomputes the chain from an entry on, as a skilled attacker would. */
 const rechain = (from: number) =>
   owner.query(`
     do $$
@@ -243,7 +243,7 @@ describe("a chain", () => {
          left join elsewhere.audit_log before on before.seq = e.seq - 1
          where e.previous_hash is not distinct from before.hash`,
     );
-    // Five statements give five results.
+    // Five statements return five results.
     const results = copies as unknown as pg.QueryResult<{ n: number }>[];
     expect(results.at(-1)?.rows).toEqual([{ n: 11 }]);
   });

@@ -15,7 +15,7 @@ const megabyte = 1_048_576;
 let lines: { msg: string }[];
 let announced: string[];
 let listening: boolean;
-/** What each node that was opened hears. */
+/** What each opened node receives. */
 const heardBy = new Map<Caches, Followers>();
 const log = pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) });
 
@@ -44,7 +44,7 @@ const open = (redis?: Redis, maxBytes = 64 * megabyte): Caches => {
 const hear = (caches: Caches, tenantId: TenantId, id: string): void =>
   heardBy.get(caches)?.hear(`cache:${tenantId}:${id}`);
 
-/** A load that the test lets go on. */
+/** A load that the test completes. */
 const held = () => {
   const { promise, resolve } = Promise.withResolvers<string>();
   const load = vi.fn(() => promise);
@@ -87,7 +87,7 @@ const contract = (make: () => Caches) => {
     await cache.deleteTag("counts");
     expect(await cache.increment("hits")).toBe(1);
     await cache.increment("short", 1, { ttl: 0.02 });
-    // Adding prolongs nothing.
+    // Incrementing does not extend the lifetime.
     await expect.poll(() => cache.increment("short", 0)).toBe(0);
     await cache.set("text", "5");
     await expect(cache.increment("text")).rejects.toThrow(TypeError);
@@ -354,7 +354,7 @@ describeWithRedis("the cache in Redis", () => {
     await one.of(a).set("key", "old");
     await one.of(b).set("key", "b's");
     server.pause();
-    // Each costs a timeout at most; then nobody waits.
+    // Each costs at most a timeout; then nobody waits.
     expect(await one.of(a).getOrSet("key", () => "loaded")).toBe("loaded");
     await one.of(a).delete("key");
     expect(announced).toHaveLength(1);

@@ -35,7 +35,7 @@ test("any page is cut at its limit, whatever its rows contain", () => {
 });
 
 test("a page whose rows contain newlines is cut between rows", () => {
-  // PostgreSQL puts a value of type json into row_to_json as it was written.
+  // PostgreSQL keeps the original text of json values in row_to_json.
   const value = fc
     .jsonValue()
     .chain((json) => fc.constantFrom(0, 1, "\n").map((space) => JSON.stringify(json, null, space)));

@@ -180,7 +180,7 @@ test("a builder that uses a value gets an error", async () => {
   await expect(wrong.all(db, { text: "a" })).rejects.toThrow('the value of "text" is unknown');
 });
 
-// What matters here is what the compiler says; `tsc` fails if an expected error does not happen.
+// Compile-time tests: `tsc` fails if an expected error does not occur.
 test("a builder that uses a value does not compile, one that checks presence does", () => {
   type Wanted = {
     ids: readonly number[];
@@ -294,6 +294,6 @@ test("an insert without values uses the defaults", async () => {
   const insert = statement((db: Kysely<{ notes: Partial<NoteTables["notes"]> }>) =>
     db.insertInto("notes").values({}).returning("id"),
   );
-  // Columns of notes that must not be null have no default.
+  // Columns of notes that are not null have no default.
   await expect(insert.json(db as never)).rejects.toMatchObject({ code: "23502" });
 });

@@ -246,7 +246,7 @@ test("a commit whose response is lost is reported as unknown, an earlier loss as
         .values({ ...note(1), tenant_id: tenantA })
         .execute();
       const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx);
-      /** As soon as it sleeps: in a statement, or in the trigger of its commit. */
+      /** As soon as it sleeps: in a statement, or in a trigger at commit. */
       const kill = () =>
         until("it has been killed while it sleeps", async () => {
           const killed = await engine.admin(

@@ -1,4 +1,4 @@
-/** Amazon's services as moto knows them, which is nobody's imitation of ours. */
+/** Tests against AWS as implemented by moto, which is independent of our code. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { loadConfig } from "../../config/config.ts";
 import { createTestInstallation, type TestInstallation } from "../../testing/test-installation.ts";
@@ -29,7 +29,7 @@ describeWithMoto("through AWS", () => {
     await moto?.stop();
   });
 
-  /** Asks moto as Amazon's own tools do, in the old form of the protocol. */
+  /** Queries moto as Amazon's own tools do, in the old form of the protocol. */
   const ask = async (service: string, parameters: Record<string, string>) => {
     const answer = await fetch(moto.url, {
       method: "POST",
@@ -43,7 +43,7 @@ describeWithMoto("through AWS", () => {
     if (!answer.ok) throw new Error(text);
     return text;
   };
-  /** What moto was told, by kind. */
+  /** The messages that moto received, by kind. */
   // biome-ignore lint/suspicious/noExplicitAny: tests read what they expect out of it
   const told = async (service: "ses" | "sns"): Promise<any> => {
     const all = JSON.parse(await (await fetch(`${moto.url}/moto-api/data.json`)).text());

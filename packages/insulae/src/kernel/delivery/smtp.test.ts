@@ -1,4 +1,4 @@
-/** Mails over a real SMTP server, in the clear: TLS has its own tests at the end. */
+/** E-mails over a real SMTP server, unencrypted: TLS has its own tests at the end. */
 import { type AddressInfo, createServer } from "node:net";
 import { sql } from "kysely";
 import { SMTPServer, type SMTPServerOptions } from "smtp-server";
@@ -17,7 +17,7 @@ interface Received {
   readonly source: string;
 }
 
-/** Answers each mail as `reply` says: undefined takes it, a number refuses it so. */
+/** Responds to each mail as `reply` says: undefined accepts it, a number refuses it. */
 async function openSmtp(
   reply: (mail: Received, times: number) => number | undefined = () => undefined,
   options: SMTPServerOptions = {},
@@ -46,7 +46,7 @@ async function openSmtp(
       });
     },
   });
-  server.on("error", () => {}); // A client that doesn't like the certificate hangs up.
+  server.on("error", () => {}); // a client that rejects the certificate hangs up
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const { port } = server.server.address() as AddressInfo; // it listens on a port
   return {
@@ -93,7 +93,7 @@ const send = (to: string) =>
 const to = (prefix: string) => `${prefix}-${people.newEmail()}`;
 const arrived = (address: string) => smtp.received.filter((mail) => mail.to[0] === address);
 
-/** As if the time had come: the mail is due, and the nodes hear of it. */
+/** Makes the mail due and notifies the nodes. */
 const makeDue = (address: string) =>
   people.onPlatform(async ({ control }) => {
     await sql`update control.mails set due_at = now() where recipient = ${address}`.execute(
@@ -159,7 +159,10 @@ describe("by SMTP", () => {
   });
 });
 
-/** The subject as a reader sees it (RFC 2047, both encodings; blanks between two encoded words go). */
+/**
+ * The subject as a reader decodes it (RFC 2047, both encodings; blanks between encoded words are
+ * dropped).
+ */
 const shownSubject = (source: string | undefined): string => {
   const header = /^Subject: (.*(?:\r\n[ \t].*)*)/m.exec(source ?? "")?.[1] ?? "";
   return header
@@ -241,7 +244,7 @@ describe("a mail server's TLS", () => {
   });
 
   it("is verified: a server with an untrusted certificate gets nothing", async () => {
-    // smtp-server's own certificate is signed by itself.
+    // smtp-server's default certificate is self-signed.
     const starttls = await openSmtp(undefined, { hideSTARTTLS: false });
     onTestFinished(starttls.close);
     const implicit = await openSmtp(undefined, { secure: true });

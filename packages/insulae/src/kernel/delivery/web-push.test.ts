@@ -1,4 +1,4 @@
-/** Web Push to a push service of our own, which reads a message as a browser does (RFC 8291). */
+/** Web Push to a push service of the test, which decrypts messages like a browser (RFC 8291). */
 import {
   createDecipheriv,
   createECDH,
@@ -15,7 +15,7 @@ import { createOutbound } from "../net/outbound.ts";
 import { Undeliverable } from "./message.ts";
 import { createVapid, webPushDriver } from "./web-push.ts";
 
-/** A browser's keys, and how it reads what was encrypted for it. */
+/** A browser's keys, and how it decrypts messages. */
 function openBrowser() {
   const own = createECDH("prime256v1");
   own.generateKeys();

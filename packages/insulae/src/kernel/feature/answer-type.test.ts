@@ -29,7 +29,7 @@ const listNotes = statement((db: Db, p: Params<{ limit: number }>) =>
   db.selectFrom("notes").select(columns).limit(p.limit),
 );
 
-// What matters here is what the compiler says; `tsc` fails if an expected error does not happen.
+// Compile-time tests: `tsc` fails if an expected error does not occur.
 describe("the response of a handler", () => {
   it("is a value of its route's schema, a row, or a statement's JSON, now or later", () => {
     notes((r) => [

@@ -6,7 +6,7 @@ import { feature } from "./feature.ts";
 import { job } from "./job.ts";
 import { mailTemplate } from "./mail-template.ts";
 
-/** As an application in JavaScript may call it. */
+/** As a JavaScript application may call it. */
 const declare = (options: unknown, name: unknown = "notes") =>
   feature(name as string, options as object);
 

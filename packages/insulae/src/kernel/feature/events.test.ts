@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => people?.close());
 
-/** A tenant with a webhook that nobody answers: what it wants is recorded. */
+/** A tenant with a webhook that nobody answers: the events it subscribes to are recorded. */
 async function newTenant(events?: readonly string[]) {
   const tenant = await people.newTenant();
   const owner = await people.newOwner(tenant);

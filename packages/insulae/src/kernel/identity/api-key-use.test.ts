@@ -10,7 +10,7 @@ beforeEach(
   () =>
     void vi.useFakeTimers({
       now: 0,
-      // Not `performance`, which others in this process look at.
+      // Not `performance`, which other code in this process reads.
       toFake: ["Date", "setTimeout", "clearTimeout", "setInterval", "clearInterval"],
     }),
 );

@@ -42,13 +42,13 @@ const shown = (token: string | undefined) => ({
   changes: false,
 });
 
-/** The other kinds of credentials, which nobody shows here. */
+/** The other kinds of credentials, unused here. */
 const others = {
   cookieSessions: { find: () => undefined, csrfToken: () => "" },
   onApiKeyUsed: () => undefined,
 };
 
-/** Who a token with these claims is, to a server that has everything at hand or has to ask. */
+/** The principal of a token with these claims, with warm or cold caches. */
 async function whoIs(changes: Partial<Claims>, now: { admin?: boolean; cached?: boolean } = {}) {
   const { admin = true, cached = true } = now;
   const later = <T>(value: T): T | Promise<T> => (cached ? value : Promise.resolve(value));

@@ -27,7 +27,7 @@ interface SetUp {
   readonly max?: number;
 }
 
-/** An authority over users whose standing the test may change, with what it asked for. */
+/** An authority over users whose standing the test changes, with a record of its queries. */
 function setUp({ listening = () => true, ...options }: SetUp = {}) {
   const followers = createFollowers();
   const standings = new Map<string, UserStanding>([
@@ -174,7 +174,7 @@ describe("the authority", () => {
 
   it("caches a result for a limited time, and for a second while announcements are not received", async () => {
     const elapsed = vi.spyOn(performance, "now").mockReturnValue(1_000);
-    // The cache remembers for a tenth of a second what time it is, by a timer.
+    // The cache refreshes its clock every tenth of a second, by a timer.
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const timeIs = (ms: number) => {
       elapsed.mockReturnValue(ms);

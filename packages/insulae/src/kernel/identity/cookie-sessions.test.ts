@@ -42,7 +42,7 @@ const withSessions = (
         log: pino({ level: "silent" }),
         clock,
       });
-    // As if all that is in the database had happened so much earlier.
+    // Ages everything in the database by that much.
     const pass = (ms: number) => {
       const time = sql`make_interval(secs => ${ms / 1000})`;
       return sql`
@@ -93,7 +93,7 @@ it("use extends a session, up to its maximum age", () =>
       const sessions = node();
       expect(await sessions.find(cookie)).toBeDefined();
       const before = queries();
-      sessions.find(cookie); // from memory, which prolongs
+      sessions.find(cookie); // from the cache, which extends it
       await expect.poll(() => queries()).toBe(before + 1);
     }
     await pass(hour / 2);

@@ -9,7 +9,7 @@ import type { CrossTenantAttempt } from "./resolution.ts";
 const minuteMs = 60_000;
 
 beforeEach(() => {
-  // Not `performance`, which others in this process look at.
+  // Not `performance`, which other code in this process reads.
   vi.useFakeTimers({
     toFake: ["Date", "setTimeout", "clearTimeout", "setInterval", "clearInterval"],
   });
@@ -28,7 +28,7 @@ const attempt = (user: string, from = "a", to: string | undefined = "b"): CrossT
   request: undefined,
 });
 
-/** @param write stands for the database. */
+/** @param write stands for the database */
 function start(write: (entry: AuditEntry) => Promise<void> = async () => {}) {
   const entries: AuditEntry[] = [];
   const lines: unknown[] = [];
@@ -103,7 +103,7 @@ describe("attempts on another tenant", () => {
     expect(ofPlatform()).toHaveLength(100);
     expect(lines).toHaveLength(101);
     expect(await metrics.text()).toContain("cross_tenant_attempts_dropped_total 4900");
-    // Others' are noted in spite of that, up to a number in all.
+    // Others are still recorded, up to a total.
     note(attempt("eve", "c", "d"));
     times(5_000, (i) => note(attempt("eve", `from-${i}`, `to-${i}`)));
     await vi.advanceTimersByTimeAsync(0);
@@ -133,7 +133,7 @@ describe("attempts on another tenant", () => {
     const platform = entries.filter((entry) => entry.tenant === undefined);
     const counted = platform.map(({ detail }) => Number(detail?.count ?? 1));
     expect(counted.reduce((sum, count) => sum + count)).toBe(10_050);
-    // One entry of each pair waits, whatever the number of minutes.
+    // One entry of each pair waits, however many minutes pass.
     expect(counted).toHaveLength(100);
   });
 });

@@ -46,7 +46,7 @@ describe("passwords", () => {
   });
 
   it("of a megabyte are refused before anything is hashed", async () => {
-    // A queue that refuses everything shows that no hash was even asked for.
+    // A queue that refuses everything proves that no hash was requested.
     const passwords = createPasswords({ ...cheap, concurrency: 0, queue: 0 });
     const huge = "aB3".repeat(350_000);
     expect(await code(passwords.hash(huge))).toBe(weakPassword.code);

@@ -1,6 +1,4 @@
-/**
- * Long because it is a table: what a request may say of its tenant, and what becomes of it.
- */
+/** Long because it is a table: what a request can contain about its tenant, and the result. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Access, Route, RouteContext } from "../feature/feature.ts";
@@ -41,7 +39,9 @@ const tenantOf = (key: string, status: "active" | "suspended" = "active"): Tenan
 
 const tenants = [tenantOf("a"), tenantOf("b"), tenantOf("late", "suspended")];
 
-/** Tokens are what they say: `user@a` is a token of tenant a's, `account` one of the core's. */
+/**
+ * The text of a token determines it: `user@a` is a token of tenant a, `account` one of the core.
+ */
 const proofOf = (token: string, later: <T>(value: T) => MaybePromise<T>): Proof => {
   const [subject = "", key] = token.split("@");
   if (!["user", "account", "admin", "gone"].includes(subject)) throw new Error("invalid token");
@@ -59,7 +59,7 @@ const proofOf = (token: string, later: <T>(value: T) => MaybePromise<T>): Proof 
   };
 };
 
-/** Certificates are what their fingerprints say: `names:a,b`, `acts:a`, or registered for nobody. */
+/** The fingerprint of a certificate determines it: `names:a,b`, `acts:a`, or unregistered. */
 const registrationsOf = (fingerprint: string): readonly Registration[] => {
   const [what, keys] = fingerprint.split(":");
   return (keys ?? "")
@@ -100,7 +100,7 @@ const accountOf = (id: string): Principal => ({
   epoch: "",
 });
 
-/** Everything at hand (`cached`), or everything to be waited for. */
+/** Everything cached, or everything to be awaited. */
 function resolverFor(cached: boolean) {
   const attempts: CrossTenantAttempt[] = [];
   const later = <T>(value: T): T | Promise<T> => (cached ? value : Promise.resolve(value));
@@ -290,7 +290,7 @@ test.each([
   const error = await refused().catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ code: "tenant_access_denied" });
   expect(error).not.toBeInstanceOf(CallerRefused);
-  // Nobody writes into a tenant's audit log by claiming to be of another: only who is registered.
+  // A forged claim appears in no tenant's audit log: only registered callers do.
   expect(attempts).toHaveLength("token" in given ? 0 : 1);
 });
 

@@ -55,7 +55,7 @@ const tokensOf = (signing: SigningKeys, clock?: () => number) => {
   return { ...tokens, replaceKeys };
 };
 
-/** What a well-meant token says; the tests change one thing at a time. */
+/** The payload of a valid token; tests change one claim at a time. */
 const goodClaims = () => ({
   sub: "0198a1b2-0000-7000-8000-000000000001",
   user_id: "0198a1b2-0000-7000-8000-000000000001",
@@ -164,7 +164,7 @@ describe("an access token", () => {
     expect(tokens.verify(token)).toBeInstanceOf(Promise);
     const claims = await tokens.verify(token);
     expect(tokens.verify(token)).toBe(claims);
-    // A request brings its own copy of the text.
+    // Each request has its own copy of the string.
     expect(tokens.verify(Buffer.from(token).toString())).toBe(claims);
   });
 });
@@ -354,7 +354,7 @@ describe("the signing keys", () => {
     now = start + 600_000;
     expect(await kidOf()).toBe("next");
     expect(await outcome(() => tokens.verify(token))).toBe("accepted");
-    // The token has not expired, and is remembered.
+    // The token has not expired, and is cached.
     now = start + 700_000;
     expect(await outcome(() => tokens.verify(token))).toBe("refused");
     expect(await published()).toEqual(["next"]);

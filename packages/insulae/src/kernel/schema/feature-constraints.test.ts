@@ -1,4 +1,4 @@
-/** Constraints that a feature names and no table of its has. */
+/** Constraints that a feature names but none of its tables has. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../testing/index.ts";
 import { testFeature } from "../../testing/test-installation.ts";
@@ -44,7 +44,7 @@ describe("a feature names a constraint", () => {
     await expect(start([{ ...notes, ...naming("notes_pkay") }, tags])).rejects.toThrow(
       "the feature notes names the constraint notes_pkay, which does not exist; did you mean notes_pkey?",
     );
-    // Beside what is wrong with its tables.
+    // In addition to the problems of its tables.
     const both = { ...notes, tables: ["notes"], ...naming("nothing") };
     await expect(start([both, tags])).rejects.toThrow(/data\.note_lines[\s\S]*constraint nothing/);
   });

@@ -1,4 +1,6 @@
-/** A table that no feature lists, and a listed one that is not there, as an application makes them. */
+/**
+ * A table that no feature lists, and a listed one that is missing, as an application causes them.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../testing/index.ts";
 import { testFeature } from "../../testing/test-installation.ts";

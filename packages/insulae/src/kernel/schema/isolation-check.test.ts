@@ -1,4 +1,7 @@
-/** What breaks the isolation, as data: each is done to a sound database, found, and taken back. */
+/**
+ * Violations of the isolation, as data: each is applied to a sound database, detected, and
+ * reverted.
+ */
 import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {

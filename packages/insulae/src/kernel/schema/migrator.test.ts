@@ -44,7 +44,10 @@ const columnsOf = async (schema: string) => {
   return rows.map(({ name }) => name);
 };
 
-/** Whether somebody waits for a lock of this kind; not by statistics, which a transaction reads once. */
+/**
+ * Whether somebody waits for a lock of this kind. Not by statistics, which a transaction reads only
+ * once.
+ */
 const isAwaited = async (kind: "relation" | "advisory") => {
   const { rowCount } = await second.query(
     `select from pg_locks where not granted and locktype = $1
@@ -130,14 +133,14 @@ describe("a migration is refused, and leaves nothing behind, if it is", () => {
   test("an applied migration that was changed, or one inserted before it", async () => {
     const schema = await schemaWith(await withTexts(first));
     await expect(migratePlacement(client, schema, await withTexts(`${first} `))).rejects.toThrow(
-      "notes/0001_notes was changed after it had landed",
+      "notes/0001_notes was changed after it was applied",
     );
   });
 
   test("a missing schema is not created again (attack 98)", async () => {
     const migrations = await withTexts(first);
     await expect(migratePlacement(client, "dropped", migrations)).rejects.toThrow(
-      "no schema dropped",
+      "the schema dropped",
     );
     const { rows } = await client.query("select from pg_namespace where nspname = 'dropped'");
     expect(rows).toEqual([]);
@@ -204,7 +207,7 @@ test("behind a long SELECT a migration gives up, traffic continues, and a retry 
   const options = { lockTimeoutMs: 100, attempts: 2 };
   const refused = migratePlacement(client, schema, migrations, options);
   await until("the migration waits", () => isAwaited("relation"));
-  // It queues behind the waiting migration, and is answered although the long one goes on.
+  // It queues behind the waiting migration, and is answered while the long statement still runs.
   await app.query(`select * from ${schema}.notes`);
   await expect(refused).rejects.toMatchObject({ code: "55P03" });
 

@@ -170,7 +170,7 @@ describe("a signed request for an upload (attack 65)", () => {
     );
 
   let address: Promise<string> | undefined;
-  /** Its URL, at a port. */
+  /** Its URL on a port. */
   const hereOf = async ({ upload: { url } }: { upload: { url: string } }) => {
     address ??= app.listen({ port: 0, host: "127.0.0.1" });
     const { pathname, search } = new URL(url);
@@ -190,7 +190,7 @@ describe("a signed request for an upload (attack 65)", () => {
       expect([what, status >= 400 && status < 500]).toEqual([what, true]);
       expect(await storedSize(asked)).toBeUndefined();
     }
-    // Without saying how long it is.
+    // Without declaring its length.
     expect(await send(app, asked.upload, Readable.from([Buffer.from("few")]))).toBe(403);
     expect(await storedSize(asked)).toBeUndefined();
     expect(await send(app, asked.upload, "four")).toBe(204);

@@ -30,7 +30,7 @@ const tenantOf = (digit: string, key: string, hosts: string[] = []): Tenant => (
   updatedAt: new Date(0),
 });
 
-/** A catalogue over a table that the test may change, and what was asked of it. */
+/** A catalogue over a table that the test changes, with a record of its queries. */
 function catalogueOver(tenants: Tenant[], listening = () => true) {
   const asked: string[] = [];
   let gate = Promise.resolve();

@@ -1,4 +1,7 @@
-/** The register of data places is complete: each table is covered once, or exempt for a reason. */
+/**
+ * The register of data places is complete: each table is covered exactly once, or exempt for a
+ * reason.
+ */
 import type pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestInstallation, type TestInstallation } from "../../testing/test-installation.ts";
@@ -15,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => installation?.close());
 
-/** Tables of the control plane and the queue, less partitions that are made each day. */
+/** Tables of the control plane and the queue, without daily partitions. */
 async function listTables(): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `select nspname || '.' || relname as name
@@ -41,7 +44,7 @@ async function listTablesWith(...columns: readonly string[]): Promise<string[]> 
   return rows.map(({ name }) => name);
 }
 
-/** What refers to tenants by a foreign key of any name. */
+/** References to tenants by a foreign key of any name. */
 async function listReferring(): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `select distinct conrelid::regclass::text as name from pg_constraint

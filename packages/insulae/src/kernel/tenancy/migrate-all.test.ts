@@ -74,7 +74,8 @@ test("a placement created or dropped meanwhile is migrated, or reported as gone 
     migrations: newer,
     concurrency: 1,
     async connect(target) {
-      // By the first connection all placements are listed: now two go, and one comes.
+      // All placements are listed before the first connection: now two are dropped, and one is
+      // created.
       if (added === undefined) {
         added = await place("database");
         await installation.provisioning.retire(schema);

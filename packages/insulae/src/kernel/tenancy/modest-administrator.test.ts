@@ -15,7 +15,7 @@ import type { TenantId } from "../lib/ids.ts";
 import { isolations } from "../model/tenant.ts";
 import { prepareServer } from "../schema/roles.ts";
 
-// A server of its own: its roles are made and changed here.
+// A separate server, because its roles are created and changed here.
 let folder: string;
 let server: Embedded;
 let installation: TestInstallation;
@@ -49,7 +49,7 @@ test.each(isolations)(
     const client = await open("app", placement.database);
     expect((await client.query("select count(*)::int from notes")).rows).toEqual([{ count: 0 }]);
     if (isolation === "database") {
-      // The tenant's sessions are ended with its database.
+      // The tenant's sessions end with its database.
       const ended = new Promise((resolve) => client.once("end", resolve));
       await provisioning.retire(placement);
       await ended;

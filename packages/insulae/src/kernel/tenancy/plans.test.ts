@@ -4,7 +4,7 @@ import { createPlans } from "./plans.ts";
 
 const plans = createPlans({ free: { users: 3, rows: 100 }, gold: { users: 0, rows: 500 } });
 
-/** The two parts of a tenant that say what it may have. */
+/** The two members of a tenant that determine its quotas. */
 const tenant = (plan: string, settings: object = {}) => ({ plan, settings }) as unknown as Tenant;
 
 test("a tenant has its plan's quotas, or those of `free` if the plan is unknown", () => {

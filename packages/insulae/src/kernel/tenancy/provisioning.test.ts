@@ -124,7 +124,7 @@ describe("a tenant database's login can't connect to another database (attack 18
       ["42501", "42501", "connected"],
       ["42501", "42501", "connected"],
     ]);
-    // Nobody gets into what is copied; 55000: the database takes no connections.
+    // Nobody can connect to a template; 55000: the database accepts no connections.
     expect(await logIn(templateName(installation.migrations), a.database)).toBe("55000");
   });
 });
@@ -142,7 +142,7 @@ test("each version has its own template, built once; the previous one is dropped
   await Promise.all([1, 2, 3].map(() => next.prepareTemplate(main.id)));
   expect(await exists(templateName(newer))).toBe("database");
   expect(await exists(templateName(installation.migrations))).toBe("");
-  // An older node that is still there builds its own again.
+  // An older node that still runs rebuilds its own.
   await provisioning.place(tenantId(), { isolation: "database" });
 });
 
@@ -160,7 +160,7 @@ test("a server that lacks a feature of the database creates no place without its
     });
     expect(await exists(physicalName(id))).toBe("");
   }
-  // Those of the pool have all tables there are.
+  // Those of the pool have all existing tables.
   await lacking.place(tenantId(), { isolation: "pool" });
 });
 
@@ -261,7 +261,7 @@ test("the pool and the main database are never dropped", async () => {
 });
 
 describe("a failed creation", () => {
-  /** Provisioning on a server that the control plane doesn't know: the row can't be written. */
+  /** Provisioning on a server unknown to the control plane: the row can't be written. */
   const failing = () => {
     const { connect, main } = installation;
     const pick = async () => ({ ...(await installation.servers.pick()), id: randomUUID() });
@@ -282,7 +282,7 @@ describe("a failed creation", () => {
   test("that is a crash is found afterwards, and the tenant can be placed again", async () => {
     const { control, provisioning } = installation;
     const [a, b, c] = [tenantId(), tenantId(), tenantId()];
-    // It is the first that is made for a schema.
+    // It is the first role created for a schema.
     const onlyRole = physicalName(c);
     await withOwner(
       installation.connect,

@@ -217,7 +217,7 @@ describe("an additional server", () => {
         code: "server_differs",
         detail: expect.stringContaining("not in the list"),
       });
-      // What nobody uses any more may be added again.
+      // An unused one can be added again.
       await servers.add({ name: "again", url: after.url });
       await servers.remove("again");
     } finally {

@@ -1,4 +1,6 @@
-/** Two installations on one PostgreSQL server: its roles, and their passwords, are the whole server's. */
+/**
+ * Two installations on one PostgreSQL server, whose roles and passwords belong to the whole server.
+ */
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -50,7 +50,7 @@ async function written(tenant: Tenant): Promise<Record<string, number>> {
   return Object.fromEntries(rows.map(({ name, amount }) => [name, Number(amount)]));
 }
 
-/** The control plane as it is when `fault` says so, before or after a statement was carried out. */
+/** The control plane, which fails as `fault` says, before or after executing a statement. */
 function faulty(fault: { at: "before" | "after" | undefined }): QueryExecutorProvider {
   const executor = control.getExecutor();
   return {

@@ -260,7 +260,7 @@ describe("users", () => {
     expect([again.status, never.status]).toEqual([201, 201]);
     expect({ ...again.body, email: "" }).toEqual({ ...never.body, email: "" });
     expect(await counterOf(first, "users")).toBe(3);
-    // It is sent after the answer.
+    // It is sent after the response.
     await expect.poll(() => mailsTo(unknown), { timeout: 10_000 }).toEqual(["no_room"]);
   });
 });

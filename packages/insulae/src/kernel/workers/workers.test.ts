@@ -11,7 +11,7 @@ import { createLineBatches, type OwnedLine } from "./line-batches.ts";
 import { createWorkerLink } from "./link.ts";
 import { type Channel, createPeer } from "./peer.ts";
 
-/** Both ends of a channel between processes: what is sent arrives later, as JSON. */
+/** Both ends of a channel between processes: messages arrive later, as JSON. */
 function channels(): [Channel, Channel] {
   const handlers: ((message: unknown) => void)[] = [];
   const end = (own: number, other: number): Channel => ({
@@ -46,7 +46,7 @@ describe("rate limits", () => {
     const { links } = node(3);
     const limiters = links.map(({ link }) => createLimiter({ takeFromPrimary: link.take }));
     const take = async (at: number) => (await limiters[at]?.take([charge("a", 9)]))?.refused;
-    // Nearly all by one worker, as with one connection that is kept.
+    // Nearly all by one worker, as with one kept connection.
     for (let i = 0; i < 8; i += 1) expect(await take(0)).toBe(-1);
     const last = await Promise.all([take(0), take(1), take(2), take(1), take(2)]);
     expect(last.filter((refused) => refused === -1)).toHaveLength(1);
@@ -142,7 +142,7 @@ describe("live logs", () => {
     hubs[1]?.watch(second, {});
     await expect.poll(() => logs[2]?.level).toBe("info");
     first.leave();
-    await expect.poll(() => logs[1]?.level).toBe("info"); // It is watched itself.
+    await expect.poll(() => logs[1]?.level).toBe("info"); // it is watched itself
     await expect.poll(() => logs[0]?.level).toBe("info");
     links[1]?.leave();
     await expect.poll(() => [logs[0]?.level, logs[2]?.level]).toEqual(["warn", "warn"]);
@@ -184,7 +184,7 @@ describe("metrics", () => {
     for (const [index, { link }] of links.entries()) {
       const metrics = createMetrics();
       metrics.counter(visits, { page: 'a "b"' }).add(index + 1);
-      // The third never gives any.
+      // The third never responds.
       link.onMetrics(index === 2 ? () => new Promise(() => {}) : metrics.text);
     }
     const expected = [
@@ -217,7 +217,7 @@ describe("WebSockets", () => {
     one?.add(owner);
     await expect.poll(() => two?.refusal(owner)?.code).toBe("too_many_sockets");
 
-    // A third one hears what there is.
+    // A third one learns the current state.
     const [here, there] = channels();
     hub.add(3, createPeer(there));
     const third = createSocketShares(createWorkerLink(3, 3, createPeer(here)).sockets);

@@ -12,7 +12,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** An import that reads its body and waits, and an export without an end. */
+/** An import that reads its body and waits, and an endless export. */
 function work() {
   const waiting: (() => void)[] = [];
   const count = { begun: 0, ended: 0 };
@@ -196,7 +196,7 @@ describe("an export that the client does not read", () => {
 });
 
 describe("when all places are taken", () => {
-  /** The intervals alone are ours to move; sockets and everything else take the time they take. */
+  /** Fakes only intervals; sockets and everything else run in real time. */
   const seconds = (count: number) => vi.advanceTimersByTime(count * 1_000);
 
   async function idleImports(tenants: readonly string[]) {
@@ -262,7 +262,7 @@ describe("when all places are taken", () => {
     for (const socket of sockets) socket.destroy();
   });
 
-  /** Each has sent so many bytes in each of some seconds. */
+  /** Each sends this many bytes in each of some seconds. */
   async function slowImports(tenants: readonly string[], bytesASecond: number) {
     const made = await idleImports(tenants);
     let sent = 0;

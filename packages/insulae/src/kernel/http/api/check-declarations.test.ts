@@ -9,7 +9,7 @@ import { checkDeclarations } from "./check-declarations.ts";
 
 const Id = Type.Object({ id: Type.String() });
 
-/** A feature with one route, which its types would not let pass. */
+/** A feature with one route that its types would refuse. */
 const withRoute = (
   options: object,
   path = "/notes",

@@ -18,7 +18,7 @@ const NewNote = Type.Object(
 const noteMissing = defineError("note_missing", 404, "There is no such note");
 const params = Type.Object({ note_id: Type.String({ format: "uuid", description: "Which" }) });
 
-/** Of routes that are only described. */
+/** The handler of routes that are only described. */
 const unasked = (): never => {
   throw new Error("nobody calls it");
 };

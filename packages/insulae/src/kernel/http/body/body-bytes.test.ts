@@ -9,7 +9,7 @@ import { feature } from "../../feature/feature.ts";
 import { testServer } from "../server/test-server.ts";
 import { createBodyReader } from "./body-bytes.ts";
 
-/** A reader for a few bytes, and bodies that come as a test says. */
+/** A reader with a limit of a few bytes, and bodies under the test's control. */
 function reading(limits = { process: 10_000, payer: 4_000 }) {
   const read = createBodyReader(limits);
   return (client: string, length?: number, tenant?: string) => {
@@ -44,7 +44,7 @@ describe("the bytes of incomplete bodies", () => {
   it("are limited per client, and freed when a body is complete or aborted", async () => {
     const body = reading();
     const first = body("a", 3_000);
-    await first.send(2_744); // a chunk counts 256 bytes more: 3,000
+    await first.send(2_744); // a chunk counts 256 bytes extra: 3,000
     const fits = body("a", 1_000);
     await expect(body("a", 1_001).outcome).resolves.toBe("too_many_at_once");
     await expect(body("a", 3_001).outcome).resolves.toBe("body_too_large");
@@ -72,7 +72,7 @@ describe("the bytes of incomplete bodies", () => {
     for (let i = 0; i < 20; i += 1) body(`idle${i}`, 3_000);
     const others = ["b", "c", "d"].map((client) => body(client, 3_000));
     for (const other of others) await other.send(2_744);
-    // Nobody has more than it would have.
+    // Nobody holds more than the newcomer would.
     await expect(body("e", 3_000).outcome).resolves.toBe("busy");
     others[0]?.stream.destroy();
     await others[0]?.outcome;
@@ -155,7 +155,7 @@ describe("the bytes of incomplete bodies", () => {
       socket.write(text);
       return socket;
     };
-    // The last ones find no room for what they announce, and are answered at once.
+    // The last ones find no room for the length they declare, and are answered at once.
     const sockets = await Promise.all(
       Array.from({ length: 36 }, () => open(`${head}["${"a".repeat(990_000)}`)),
     );

@@ -9,7 +9,7 @@ import { bytesBody, uploadForm } from "./stream-body.ts";
 
 const maxBytes = 100_000;
 
-/** What the handlers have had of the bytes, and how it ended. */
+/** The bytes that handlers received, and how it ended. */
 const seen = { began: 0, bytes: 0, ended: 0, failed: 0 };
 beforeEach(() => void Object.assign(seen, { began: 0, bytes: 0, ended: 0, failed: 0 }));
 
@@ -170,7 +170,7 @@ describe("a form", () => {
       `POST /api/v1/forms HTTP/1.1\r\nhost: a\r\ncontent-type: ${formType}\r\n` +
       `content-length: 90000\r\n\r\n${file("x".repeat(10_000)).slice(0, -2)}`;
     for (let round = 0; round < 20; round++) {
-      // Four in five come to their file; the others break off before.
+      // Four in five reach their file; the others break off before.
       const begun = seen.began + 40;
       await Promise.all(
         Array.from({ length: 50 }, async (_, i) => {

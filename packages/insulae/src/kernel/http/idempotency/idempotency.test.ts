@@ -10,7 +10,7 @@ import { defineError } from "../../lib/errors.ts";
 import { routePath } from "../api/declarations.ts";
 import { takesIdempotencyKey } from "../api/idempotency-key.ts";
 
-/** What the handler of `/things` does next; each test says. */
+/** What the handler of `/things` does next, set by each test. */
 let next: () => unknown = () => undefined;
 let runs = 0;
 

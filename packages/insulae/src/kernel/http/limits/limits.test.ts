@@ -92,7 +92,7 @@ describe("the other limits", () => {
       seen.push(...(await statuses(5, { from: `203.0.113.${i}` })));
       seen.push(...(await statuses(2, { ...logIn, from: `203.0.113.${i}` })));
     }
-    // Half of it for strangers, a quarter for log-ins.
+    // Half of it is for strangers, a quarter for log-ins.
     expect(granted(seen)).toBe(30);
     expect((await ask({ from: "203.0.113.99" })).json()).toMatchObject({
       policy: "global",
@@ -126,7 +126,7 @@ describe("the other limits", () => {
     expect(looked).toHaveBeenCalledTimes(3);
     expect((await ask(logIn)).headers["ratelimit-policy"]).toBe('"credentials";q=3;w=60');
     expect(granted(await statuses(3, { ...logIn, from: "198.51.100.2" }))).toBe(3);
-    // A valid token is no way round it.
+    // A valid token does not bypass it.
     expect(await statuses(1, { ...logIn, token: "account" })).toEqual([429]);
   });
 
@@ -231,7 +231,7 @@ describe("a client", () => {
     for (let i = 0; i < 5; i += 1) {
       const headers = { "x-forwarded-for": `192.0.2.${i}` };
       statuses[0]?.push((await forged.ask({ ...logIn, headers })).statusCode);
-      // What the client wrote is left of what the proxy wrote.
+      // The client's part is to the left of the proxy's.
       const behind = { "x-forwarded-for": `192.0.2.${i}, 203.0.113.9` };
       statuses[1]?.push((await trusted.ask({ ...logIn, headers: behind })).statusCode);
     }

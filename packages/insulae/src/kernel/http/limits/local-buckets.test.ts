@@ -11,7 +11,7 @@ const charge = (key: string, perMinute: number, policy: Policy = "tenant"): Char
 function bucketsAt(max?: number) {
   const clock = { now: 1_000_000 };
   const buckets = createLocalBuckets({ clock: () => clock.now, ...(max !== undefined && { max }) });
-  /** How many of `count` requests at this moment are granted. */
+  /** How many of `count` requests at this time are granted. */
   const granted = (count: number, ...charges: Charge[]) => {
     let grantedCount = 0;
     for (let i = 0; i < count; i += 1) grantedCount += buckets.take(charges).refused < 0 ? 1 : 0;
@@ -100,7 +100,7 @@ describe("the table of buckets", () => {
     expect(granted(10, victim)).toBe(5);
     for (let i = 0; i < 5_000; i += 1) granted(1, charge(`${i}`, 5, "credentials"));
     expect(granted(10, victim)).toBe(0);
-    // Of which there is a bounded number more: those that the newcomers share.
+    // The newcomers share a bounded number of additional buckets.
     let more = 0;
     for (let i = 5_000; i < 100_000; i += 1) more += granted(1, charge(`${i}`, 5, "credentials"));
     expect(more).toBeLessThanOrEqual(1_024 * 5);
@@ -112,14 +112,14 @@ describe("the table of buckets", () => {
       expect(granted(1, charge(`${i}`, 60, "anonymous"))).toBe(1);
       clock.now += 20;
     }
-    // There is room: a newcomer has a bucket alone.
+    // There is room: a newcomer gets its own bucket.
     expect(granted(61, charge("new", 60, "anonymous"))).toBe(60);
   });
 
   test("has room for tenants, whatever strangers do", () => {
     const { granted } = bucketsAt(2_000);
     for (let i = 0; i < 10_000; i += 1) granted(5, charge(`${i}`, 5, "anonymous"));
-    // More than there are buckets to be shared.
+    // More than there are shared buckets.
     for (let i = 0; i < 2_000; i += 1) expect(granted(3, charge(`tenant ${i}`, 2))).toBe(2);
   });
 });

@@ -8,7 +8,7 @@ describe("a request that will be refused", () => {
   test("of a known caller with an empty bucket causes no look-up", async () => {
     const { statuses, looked } = serve([tenant("a")]);
     expect(granted(await statuses(30, { token: "a" }))).toBe(6);
-    // The one that found the bucket empty had still to be looked at nowhere.
+    // The request that emptied the bucket still needed look-ups.
     expect(looked).toHaveBeenCalledTimes(6);
   });
 
@@ -18,7 +18,7 @@ describe("a request that will be refused", () => {
     expect(tried).toEqual([...Array(6).fill(403), ...Array(24).fill(429)]);
     expect(looked).toHaveBeenCalledTimes(6);
     expect((await ask({ token: "a" })).headers["ratelimit-policy"]).toBe('"tenant";q=6;w=60');
-    // Neither strangers at that address nor other tenants notice.
+    // Neither strangers at that address nor other tenants are affected.
     expect(granted(await statuses(6, { token: "b" }))).toBe(6);
     expect(granted(await statuses(10, {}))).toBe(10);
   });

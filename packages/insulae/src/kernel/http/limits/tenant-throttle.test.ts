@@ -18,7 +18,7 @@ function open(loop = { busy: true }) {
   const metrics = createMetrics();
   const throttle = createTenantThrottle({ metrics, isBusy: () => loop.busy });
   const begun: string[] = [];
-  /** A request, and what ends it, or has its client go. */
+  /** A request, and functions that end it or disconnect its client. */
   const request = (tenant: TenantId | undefined, name: string) => {
     let end = () => {};
     const answer = {
@@ -41,7 +41,7 @@ function open(loop = { busy: true }) {
     await Promise.resolve();
     return begun.splice(0);
   };
-  /** Another tenant has asked. */
+  /** Makes another tenant active. */
   const another = async () => {
     request(a, "");
     request(b, "");
@@ -60,7 +60,7 @@ test("while another tenant is active, two run, and the next begins when one fini
   const { metrics, requests, request, begunNow, another } = open();
   await another();
   const [first] = requests(b, 5);
-  // One is at work already.
+  // One is running already.
   expect(await begunNow()).toEqual(["b1"]);
   request(a, "a");
   expect(await begunNow()).toEqual(["a"]);
@@ -87,7 +87,7 @@ test("while the event loop has spare time, the limit rises with each tick", asyn
     const { length } = await begunNow();
     each.push(length);
     for (const end of ends.splice(0, length)) end();
-    // Only as many as were begun go on.
+    // Only as many continue as were begun.
     await begunNow();
   }
   expect(each).toEqual([3, 4, 5, 7]);
@@ -105,7 +105,7 @@ test("requests that run longer than a tick don't count", async () => {
   expect(await begunNow()).toEqual(["b2", "b3"]);
   vi.advanceTimersByTime(tickMs);
   expect(await begunNow()).toEqual(["b4", "b5"]);
-  // It ends at last, and gives back no place that it no longer had.
+  // It finishes at last, and frees no place that it no longer had.
   ends[0]?.();
   expect(await begunNow()).toEqual([]);
 });

@@ -43,7 +43,7 @@ test("a streamed response waits for its client, and ends when the client disconn
   const asked = request(new URL("/api/v1/lines", address)).end();
   const [reply] = await once(asked, "response");
   await once(reply, "readable");
-  // What the sockets hold is a few megabytes of the hundred.
+  // Socket buffers hold a few of the hundred megabytes.
   await vi.waitFor(async () => {
     const before = made;
     await new Promise((resolve) => setImmediate(resolve));

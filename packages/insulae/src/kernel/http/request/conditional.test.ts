@@ -11,7 +11,7 @@ import { isolations } from "../../model/tenant.ts";
 
 type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
-/** Shows what it never looks at again. */
+/** A handler that ignores the request's condition. */
 const careless = feature("careless", {
   routes: (r) => [
     r.get(
@@ -58,7 +58,7 @@ const as = async (
     ...(body && { payload: body }),
   });
   const { statusCode: status, body: text } = reply;
-  // What is sent back as it was given.
+  // Sent back unchanged.
   const etag = String(reply.headers.etag);
   const json = text === "" ? undefined : JSON.parse(text);
   return { status, etag, text, headers: reply.headers, body: json, code: json?.code };

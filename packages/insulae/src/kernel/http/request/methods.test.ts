@@ -69,7 +69,7 @@ describe("a method", () => {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const asked = request({ port, method, path, host: "127.0.0.1", agent: false }, resolve);
     asked.on("error", reject).end();
-    // It switches to another protocol: what came before that is the answer.
+    // It switches protocols: what came before is the response.
     asked.on("connect", (answer: IncomingMessage) => resolve(answer));
     const answer = await promise;
     answer.resume();

@@ -147,7 +147,7 @@ describe("an origin", () => {
       `${scheme}://${host}${port === undefined ? "" : `:${port}`}`;
     const parts = ({ scheme, host, port }: Origin) =>
       [scheme, host, port ?? (scheme === "https" ? 443 : 80)].join();
-    // A neighbour: the same origin with one thing about it changed, or another one.
+    // A neighbour: the origin with one part changed, or a different one.
     const neighbour = (one: Origin) =>
       fc.oneof(
         fc.constant(one),

@@ -10,7 +10,7 @@ import { createNodeServers } from "./node-servers.ts";
 import type { HttpServerOptions } from "./server.ts";
 import { echo, testServer } from "./test-server.ts";
 
-/** A route that answers when it is told to. */
+/** A route that responds on command. */
 function gated() {
   const gate = Promise.withResolvers<void>();
   const reached = Promise.withResolvers<void>();
@@ -43,7 +43,7 @@ async function open(port: number): Promise<Socket> {
   return socket.setEncoding("latin1").on("error", () => {});
 }
 
-/** All that comes back until the server closes the connection. */
+/** Everything received until the server closes the connection. */
 async function received(socket: Socket): Promise<string> {
   let text = "";
   socket.on("data", (chunk) => {
@@ -206,7 +206,7 @@ describe("a connection", () => {
         "POST /api/v1/echo HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n" +
           "content-length: 100\r\n\r\n{",
       );
-      await sleep(2); // So that some are at work on its body.
+      await sleep(2); // so that some bodies are being read
       socket.destroy();
     }
     expect(await exchange(port, get("/health/live"))).toContain("alive");
@@ -222,7 +222,7 @@ describe("a connection", () => {
         "content-length: 1000\r\n\r\n{",
     );
     const drip = setInterval(() => slow.write(" "), 50);
-    // At this pace the body would take most of a minute.
+    // At this rate the body would take most of a minute.
     await closed;
     clearInterval(drip);
   });
@@ -275,7 +275,7 @@ describe("a server that closes", () => {
     const late = await open(port);
     const answer = received(late);
     first.resume().write("GET /api/v1/slow HTTP/1.1\r\nhost: a\r\n\r\n");
-    // Half of a request is not idle.
+    // A connection with half a request is not idle.
     late.write("GET /api/v1/slow HTTP/1.1\r\nhost: a\r\n");
     await reached;
     await expect.poll(() => peers.filter(({ bytesRead }) => bytesRead > 0).length).toBe(2);
@@ -334,7 +334,7 @@ describe("a server that closes", () => {
       done = true;
     });
     await silentClosed;
-    await sleep(20); // The chance for it to be done.
+    await sleep(20); // time for it to complete, if it wrongly did
     expect(done).toBe(false);
     response.end("finished");
     await closed;
@@ -347,7 +347,7 @@ describe("a server that closes", () => {
     const socket = await open(port);
     socket.resume().write("GET /api/v1/slow HTTP/1.1\r\nhost: a\r\n\r\n");
     await reached;
-    // Nobody ever lets the handler go.
+    // The handler is never released.
     await app.close();
   });
 });

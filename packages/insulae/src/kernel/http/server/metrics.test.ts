@@ -57,7 +57,7 @@ describe("requests", () => {
     expect(body).not.toContain("token=");
     expect(body).toContain("# TYPE http_requests_total counter\n");
     expect(body).toContain("# TYPE http_request_duration_seconds histogram\n");
-    // It has no labels but the buckets'. The metrics that are being read are not counted yet.
+    // Its only labels are the buckets'. The current request for metrics is not counted yet.
     expect(body).toContain("\nhttp_request_duration_seconds_count 5\n");
     expect(body).toMatch(/\nhttp_request_duration_seconds_bucket\{le="\+Inf"\} 5\n/);
   });
@@ -81,7 +81,7 @@ describe("requests", () => {
     const { app } = testServer([things]);
     for (let i = 0; i < 300; i++) {
       const method = i % 2 === 0 ? "GET" : "SEARCH";
-      await app.inject({ method: method as "GET", url: `/nothing/${i}` }); // light-my-request takes any
+      await app.inject({ method: method as "GET", url: `/nothing/${i}` }); // light-my-request accepts any
     }
     await app.inject("/%zz");
     expect(await series(app, "http_requests_total")).toMatchObject({

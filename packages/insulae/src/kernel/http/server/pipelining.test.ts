@@ -11,7 +11,7 @@ import type { RequestLimits } from "../limits/request-limits.ts";
 import { unlimited } from "../limits/request-limits.ts";
 import { testServer } from "./test-server.ts";
 
-/** Routes that answer when they are told to, at each of the server's ports. */
+/** Routes that respond on command, at each of the server's ports. */
 async function listening(limits: RequestLimits = unlimited) {
   const gate = Promise.withResolvers<void>();
   const begun: string[] = [];
@@ -81,13 +81,13 @@ const get = (name: string | number, path = "/api/v1/wait", more = "") =>
 const pipelined = (count: number, path?: string) =>
   Array.from({ length: count }, (_, i) => get(i, path)).join("");
 
-/** All that comes back until the server closes the connection. */
+/** Everything received until the server closes the connection. */
 async function received(socket: Socket): Promise<string> {
   let text = "";
   socket.on("data", (chunk) => {
     text += chunk;
   });
-  // `once` would reject where the connection is reset.
+  // `once` would reject if the connection is reset.
   if (!socket.closed) await new Promise((closed) => socket.on("close", closed));
   return text;
 }
@@ -131,7 +131,7 @@ it.each([
     socket.write(pipelined(2_000, path));
     expect(await answer).toBe("");
     expect(begun.length).toBeLessThanOrEqual(10);
-    // Node has not even made the others: that alone would take tens of milliseconds.
+    // Node has not even parsed the others: that alone would take tens of milliseconds.
     if (kind === "HTTP") expect(made()).toBe(11);
     expect(lines.filter(({ msg }) => msg === "request").length).toBeLessThanOrEqual(10);
   },

@@ -10,7 +10,7 @@ import { callerFor, echo, testServer } from "./test-server.ts";
 const Item = Type.Object({ id: Type.String() });
 const itemLocked = defineError("item_locked", 423, "Somebody is editing the item");
 const itemMissing = defineError("item_missing", 404, "There is no such item");
-const wrong = (answer: unknown) => answer as { id: string }; // The types refuse it.
+const wrong = (answer: unknown) => answer as { id: string }; // its type is wrong
 
 const items = feature("items", {
   permissions: { "items:read": "See items", "items:write": "Change items" },

@@ -25,7 +25,7 @@ async function open(port: number): Promise<Socket> {
   return socket.setEncoding("latin1").on("error", () => {});
 }
 
-/** All that comes back until the server closes the connection. */
+/** Everything received until the server closes the connection. */
 async function received(socket: Socket): Promise<string> {
   let text = "";
   socket.on("data", (chunk) => {
