@@ -82,15 +82,12 @@ describe("an error of PostgreSQL", () => {
       "value_too_large",
     ],
     ["set statement_timeout = 20; select pg_sleep(5)", 503, "statement_timeout"],
-  ])(
-    "with `%s` becomes %s %s, without any value or name",
-    async (sql, status, code, values) => {
-      const visible = databaseError(await errorOf(sql, values), constraints);
-      await client.query("reset statement_timeout");
-      expect([visible?.status, visible?.code]).toEqual([status, code]);
-      expect(visible?.message).not.toMatch(/secret|people|pets|key|constraint/);
-    },
-  );
+  ])("with `%s` becomes %s %s, without any value or name", async (sql, status, code, values) => {
+    const visible = databaseError(await errorOf(sql, values), constraints);
+    await client.query("reset statement_timeout");
+    expect([visible?.status, visible?.code]).toEqual([status, code]);
+    expect(visible?.message).not.toMatch(/secret|people|pets|key|constraint/);
+  });
 
   it.each(["select * from nowhere", "select 1 / 0", "selec", "set role nobody_at_all"])(
     "with `%s` is the server's fault",
