@@ -375,8 +375,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists tenants, newest first
-         * @description Platform administrators may call this.
+         * Lists tenants
+         * @description `q` finds tenants by their id, and by what their key, name or one of their hosts begins with, ignoring case; it looks at the first 1,000 of each. Without `status`, active and suspended tenants are listed; `deleted` lists those whose rows are not erased yet.
+         *
+         *     Platform administrators may call this.
          */
         get: operations["getTenants"];
         put?: never;
@@ -3464,8 +3466,11 @@ export interface components {
             slug: string;
             number: number;
             name: string;
-            /** @enum {string} */
-            status: "active" | "suspended";
+            /**
+             * @description `deleted`: only in lists and details for platform administrators.
+             * @enum {string}
+             */
+            status: "active" | "suspended" | "deleted";
             plan: string;
             /**
              * @description pool: tables shared with other tenants; schema: its own schema; database: its own database.
@@ -3481,6 +3486,13 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
+            /** Format: date-time */
+            deleted_at?: string;
+            /**
+             * Format: date-time
+             * @description When a deleted tenant's rows are erased; until then it can be restored.
+             */
+            erase_at?: string;
         };
         TenantConfig: {
             /** Format: uuid */
@@ -3488,8 +3500,11 @@ export interface components {
             key: string;
             slug: string;
             name: string;
-            /** @enum {string} */
-            status: "active" | "suspended";
+            /**
+             * @description `deleted`: only in lists and details for platform administrators.
+             * @enum {string}
+             */
+            status: "active" | "suspended" | "deleted";
             plan: string;
             settings: {
                 [key: string]: unknown;
@@ -5751,7 +5766,15 @@ export interface operations {
                 limit?: number;
                 /** @description The `next_cursor` of the page before; without it, the first page. */
                 cursor?: string;
-                status?: "active" | "suspended";
+                q?: string;
+                status?: "active" | "suspended" | "deleted";
+                plan?: string;
+                /** @description pool: tables shared with other tenants; schema: its own schema; database: its own database. */
+                isolation?: "pool" | "schema" | "database";
+                /** @description The server's id or name. */
+                server?: string;
+                /** @description `created` (the default): newest first; `name`, `key`: ascending. */
+                order?: "created" | "name" | "key";
                 /** @description Adds `total`, the number of all matching items. */
                 total?: boolean;
             };
