@@ -1,7 +1,6 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { stockApplication } from "../app/application.ts";
-import { addApp, codeOf, secondFactor, stopClock } from "../features/factors/factors-fixture.ts";
 import type { TestApp } from "../testing/test-app.ts";
 import { openTestPeople, type TestPeople } from "../testing/test-people.ts";
 import { testMasterSecret } from "../testing/test-secret.ts";
@@ -30,7 +29,6 @@ beforeAll(async () => {
   };
 }, 60_000);
 afterAll(() => people?.close());
-stopClock();
 
 const linkFor = async (options: { email?: string } = {}) =>
   (await makeAdminLink(context, options)).document as { url: string; email: string };
@@ -109,16 +107,6 @@ test("a link of somebody who is no administrator any more is none, and nobody el
   const token = tokenOf(await linkFor({ email: "Second@Example.org" }));
   await setAdmin(false);
   expect((await start(token)).json().code).toBe("invalid_link");
-});
-
-test("whoever has a second factor is asked for it", async () => {
-  const { account, token } = await people.admin();
-  const { secret } = await addApp(people, token);
-  const first = await start(tokenOf(await linkFor({ email: account.email })));
-  expect([first.statusCode, first.json().code]).toEqual([401, "second_factor_required"]);
-  expect(first.headers["set-cookie"]).toBeUndefined();
-  const second = await secondFactor(people, first.json().mfa_token, { code: codeOf(secret) });
-  expect(String(second.headers["set-cookie"])).toMatch(/^__Host-insulae=/);
 });
 
 test("is refused where the console is off", async () => {

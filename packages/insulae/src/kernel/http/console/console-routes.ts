@@ -91,6 +91,8 @@ function pageHeaders(request: FastifyRequest): Record<string, string> {
   const isPreview = "preview" in query && signInPages.has(nameIn(request));
   return {
     "content-security-policy": pagePolicy(socketsOf(request), isPreview ? "'self'" : "'none'"),
+    // To be enforced once nothing in it is reported.
+    "content-security-policy-report-only": "require-trusted-types-for 'script'",
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "publickey-credentials-get=(self), publickey-credentials-create=(self)",
   };

@@ -48,6 +48,7 @@ const policy = (frames: string, sockets: string) =>
 
 const pageHeaders = {
   "content-security-policy": policy("'none'", "ws://localhost:8000"),
+  "content-security-policy-report-only": "require-trusted-types-for 'script'",
   "cross-origin-opener-policy": "same-origin",
   "permissions-policy": "publickey-credentials-get=(self), publickey-credentials-create=(self)",
   "cache-control": "no-cache",
