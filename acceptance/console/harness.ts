@@ -78,7 +78,11 @@ export async function startConsole(env: Record<string, string> = {}): Promise<St
     records.set(page, watch(page, options.announced ?? []));
     await page.setViewportSize({ width, height });
     await page.emulateMedia({ colorScheme: dark ? "dark" : "light", reducedMotion: "reduce" });
-    await page.addInitScript(`localStorage["insulae.language"] ??= "${language}"`);
+    await page.addInitScript(`if (!sessionStorage.getItem("opened")) {
+      sessionStorage.setItem("opened", "yes");
+      localStorage.setItem("insulae.language", "${language}");
+    }`);
+    page.setDefaultTimeout(10_000);
     await page.goto(`${served.url}/console/${path}`);
     return page;
   }
