@@ -1,12 +1,12 @@
 /** The audit log of a tenant or of the platform, with its chain checked in the page. */
 import type { Client, Schemas } from "@insulae/client";
-import { Button, Descriptions, Drawer, Tag } from "antd";
+import { Button, Descriptions, Drawer } from "antd";
 import { useState } from "react";
 import type { Page } from "../lib/api.ts";
 import { defineTexts, useText } from "../lib/i18n.ts";
 import { type Search, useFilters } from "../lib/search.ts";
 import { useIsNarrow } from "../lib/use-media.ts";
-import { Id, Json, Time } from "./parts.tsx";
+import { Id, Json, Pill, Time } from "./parts.tsx";
 import { ResourceList } from "./ResourceList.tsx";
 import { Empty } from "./states.tsx";
 
@@ -57,7 +57,7 @@ const texts = defineTexts({
 
 type Entry = Schemas["AuditEntry"];
 const outcomes = ["succeeded", "failed", "refused"] as const;
-const colors = { succeeded: "success", failed: "warning", refused: "error" } as const;
+const kinds = { succeeded: "good", failed: "warn", refused: "bad" } as const;
 
 interface Props {
   readonly path: "/audit" | "/platform/audit";
@@ -116,7 +116,7 @@ export function AuditList({ path, label }: Props) {
           { title: t.target, render: ({ target_type }) => target_type ?? "–" },
           {
             title: t.outcome,
-            render: ({ outcome }) => <Tag color={colors[outcome]}>{t[outcome]}</Tag>,
+            render: ({ outcome }) => <Pill kind={kinds[outcome]}>{t[outcome]}</Pill>,
           },
           { title: t.address, render: ({ ip }) => <span className="mono">{ip ?? "–"}</span> },
         ]}

@@ -1,13 +1,13 @@
 /** Background jobs: a tenant's own, or those of all. */
 import type { Schemas } from "@insulae/client";
-import { Button, Descriptions, Drawer, Popconfirm, Progress, Space, Tag } from "antd";
+import { Button, Descriptions, Drawer, Popconfirm, Progress, Space } from "antd";
 import { useState } from "react";
 import { useAct } from "../lib/api.ts";
 import { useApiContext } from "../lib/context.tsx";
 import { defineTexts, useText } from "../lib/i18n.ts";
 import { useMay } from "../lib/me.ts";
 import { useIsNarrow } from "../lib/use-media.ts";
-import { Id, Json, Time } from "./parts.tsx";
+import { Id, Json, Pill, Time } from "./parts.tsx";
 import { ResourceList } from "./ResourceList.tsx";
 import { Empty, Problem } from "./states.tsx";
 
@@ -54,11 +54,11 @@ const texts = defineTexts({
 
 type Job = Schemas["Job"];
 const states = ["waiting", "running", "completed", "parked"] as const;
-const colors = {
-  waiting: "default",
-  running: "processing",
-  completed: "success",
-  parked: "error",
+const kinds = {
+  waiting: "neutral",
+  running: "neutral",
+  completed: "good",
+  parked: "bad",
 } as const;
 /** Somebody looks at what is at work. */
 const everyMs = 10_000;
@@ -117,7 +117,7 @@ export function JobList({ label }: { readonly label: string }) {
                   style={{ width: 120 }}
                 />
               ) : (
-                <Tag color={colors[state]}>{t[state]}</Tag>
+                <Pill kind={kinds[state]}>{t[state]}</Pill>
               ),
           },
           ...(tenant === undefined
@@ -170,7 +170,7 @@ function JobDrawer({ job, onClose }: { readonly job: Job; readonly onClose: () =
           { key: "attempts", label: t.attempts, children: job.attempts },
           { key: "due", label: t.due, children: <Time at={job.due_at} /> },
           {
-            key: "error",
+            key: "bad",
             label: t.error,
             children: <span className="bad">{job.error ?? "–"}</span>,
           },

@@ -1,8 +1,8 @@
 import type { Schemas } from "@insulae/client";
-import { Button, Popconfirm, Tag } from "antd";
+import { Button, Popconfirm } from "antd";
 import { useAct } from "../../../lib/api.ts";
 import { defineTexts, useText } from "../../../lib/i18n.ts";
-import { Id, ScreenFrame, Time } from "../../../ui/parts.tsx";
+import { Id, Pill, ScreenFrame, Time } from "../../../ui/parts.tsx";
 import { ResourceList } from "../../../ui/ResourceList.tsx";
 import { Empty } from "../../../ui/states.tsx";
 
@@ -97,7 +97,7 @@ export default function Impersonations() {
                   </Button>
                 </Popconfirm>
               ) : (
-                <Tag>{t.over}</Tag>
+                <Pill>{t.over}</Pill>
               ),
           },
         ]}

@@ -1,11 +1,11 @@
 import type { Schemas } from "@insulae/client";
-import { Drawer, Tabs, Tag } from "antd";
+import { Drawer, Tabs } from "antd";
 import { useState } from "react";
 import { useGet } from "../../../lib/api.ts";
 import { defineTexts, useText } from "../../../lib/i18n.ts";
 import { serverUrl } from "../../../lib/place.ts";
 import { useIsNarrow } from "../../../lib/use-media.ts";
-import { Id, ScreenFrame, Time } from "../../../ui/parts.tsx";
+import { Id, Pill, ScreenFrame, Time } from "../../../ui/parts.tsx";
 import { ResourceList } from "../../../ui/ResourceList.tsx";
 import { Empty, Problem } from "../../../ui/states.tsx";
 
@@ -54,11 +54,11 @@ const texts = defineTexts({
 
 type Mail = Schemas["Mail"];
 const states = ["waiting", "sent", "dropped", "failed"] as const;
-const colors = {
-  waiting: "processing",
-  sent: "success",
-  dropped: "default",
-  failed: "error",
+const kinds = {
+  waiting: "neutral",
+  sent: "good",
+  dropped: "neutral",
+  failed: "bad",
 } as const;
 
 export default function Mails() {
@@ -91,7 +91,7 @@ export default function Mails() {
             ),
           },
           { title: t.template, render: ({ template, captured }) => captured?.subject ?? template },
-          { title: t.state, render: ({ state }) => <Tag color={colors[state]}>{t[state]}</Tag> },
+          { title: t.state, render: ({ state }) => <Pill kind={kinds[state]}>{t[state]}</Pill> },
           { title: t.tenant, render: ({ tenant_id }) => <Id id={tenant_id} /> },
           { title: t.attempts, align: "right", render: ({ attempts }) => attempts },
           { title: t.reason, render: ({ reason }) => <span className="cut bad">{reason}</span> },

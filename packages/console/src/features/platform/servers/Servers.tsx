@@ -1,7 +1,7 @@
-import { InputNumber, Switch, Tag } from "antd";
+import { InputNumber, Switch } from "antd";
 import { useAct, useGet } from "../../../lib/api.ts";
 import { defineTexts, useText } from "../../../lib/i18n.ts";
-import { NumberText, ScreenFrame } from "../../../ui/parts.tsx";
+import { NumberText, Pill, ScreenFrame } from "../../../ui/parts.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Problem } from "../../../ui/states.tsx";
 
@@ -54,7 +54,7 @@ export default function Servers() {
             <div className="screen-head" style={{ marginBottom: 0 }}>
               <strong>{name}</strong>
               <span className="mono quiet">{address}</span>
-              <Tag color={answers ? "success" : "error"}>{answers ? t.answers : t.silent}</Tag>
+              <Pill kind={answers ? "good" : "bad"}>{answers ? t.answers : t.silent}</Pill>
               <span>
                 <NumberText value={tenants} /> {t.tenants}
               </span>

@@ -1,4 +1,4 @@
-import { Button, Popconfirm, Progress, Tag } from "antd";
+import { Button, Popconfirm, Progress } from "antd";
 import { useRef, useState } from "react";
 import { anyClient } from "../../../lib/any-client.ts";
 import { useAct } from "../../../lib/api.ts";
@@ -7,7 +7,7 @@ import { defineTexts, useText } from "../../../lib/i18n.ts";
 import { useMay } from "../../../lib/me.ts";
 import { refusalOf } from "../../../lib/problem.ts";
 import { saveAs } from "../../../lib/save-as.ts";
-import { Bytes, ScreenFrame, Time } from "../../../ui/parts.tsx";
+import { Bytes, Pill, ScreenFrame, Time } from "../../../ui/parts.tsx";
 import { ResourceList } from "../../../ui/ResourceList.tsx";
 import { Empty } from "../../../ui/states.tsx";
 
@@ -122,11 +122,7 @@ export default function Files() {
           {
             title: t.uploaded,
             render: ({ status, created_at }) =>
-              status === "ready" ? (
-                <Time at={created_at} />
-              ) : (
-                <Tag color="warning">{t.pending}</Tag>
-              ),
+              status === "ready" ? <Time at={created_at} /> : <Pill kind="warn">{t.pending}</Pill>,
           },
           {
             title: "",

@@ -1,4 +1,4 @@
-import { Button, Form, Input, Popconfirm, Tag } from "antd";
+import { Button, Form, Input, Popconfirm } from "antd";
 import { useState } from "react";
 import { useAct, useGet } from "../../../lib/api.ts";
 import { defineTexts, useText } from "../../../lib/i18n.ts";
@@ -6,7 +6,7 @@ import { useMe } from "../../../lib/me.ts";
 import { refusalOf } from "../../../lib/problem.ts";
 import { CopyButton } from "../../../ui/CopyButton.tsx";
 import { FormDialog } from "../../../ui/FormDialog.tsx";
-import { ScreenFrame, Time } from "../../../ui/parts.tsx";
+import { Pill, ScreenFrame, Time } from "../../../ui/parts.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Empty, Problem } from "../../../ui/states.tsx";
 
@@ -98,7 +98,7 @@ export default function Hosts() {
           <li key={hostname}>
             <div className="screen-head" style={{ marginBottom: 0 }}>
               <strong>{hostname}</strong>
-              <Tag color={status === "active" ? "success" : "warning"}>{t[status]}</Tag>
+              <Pill kind={status === "active" ? "good" : "warn"}>{t[status]}</Pill>
               {certificate && (
                 <span className="quiet">
                   {t.certificate} <Time at={certificate.expires_at} />

@@ -1,9 +1,9 @@
-import { Button, Form, Input, Popconfirm, Select, Space, Tag } from "antd";
+import { Button, Form, Input, Popconfirm, Select, Space } from "antd";
 import { useAct } from "../../../lib/api.ts";
 import { defineTexts, useText } from "../../../lib/i18n.ts";
 import { useFilters } from "../../../lib/search.ts";
 import { FormDialog } from "../../../ui/FormDialog.tsx";
-import { ScreenFrame, Time } from "../../../ui/parts.tsx";
+import { Pill, ScreenFrame, Time } from "../../../ui/parts.tsx";
 import { ResourceList } from "../../../ui/ResourceList.tsx";
 import { Empty } from "../../../ui/states.tsx";
 
@@ -81,11 +81,14 @@ export default function Invitations() {
         rowKey={(each) => each.id}
         columns={[
           { title: t.email, render: ({ email }) => email },
-          { title: t.role, render: ({ role, roles }) => <Tag>{[role, ...roles].join(", ")}</Tag> },
+          {
+            title: t.role,
+            render: ({ role, roles }) => <Pill>{[role, ...roles].join(", ")}</Pill>,
+          },
           {
             title: t.state,
             render: ({ state }) => (
-              <Tag color={state === "waiting" ? "processing" : "warning"}>{t[state]}</Tag>
+              <Pill kind={state === "waiting" ? "neutral" : "warn"}>{t[state]}</Pill>
             ),
           },
           { title: t.sent, render: ({ created_at }) => <Time at={created_at} /> },

@@ -1,10 +1,10 @@
-import { Button, Checkbox, Form, Input, Popconfirm, Tag } from "antd";
+import { Button, Checkbox, Form, Input, Popconfirm } from "antd";
 import { useState } from "react";
 import { useAct, useGet } from "../../../lib/api.ts";
 import { defineTexts, useText } from "../../../lib/i18n.ts";
 import { useMay } from "../../../lib/me.ts";
 import { FormDialog } from "../../../ui/FormDialog.tsx";
-import { ScreenFrame } from "../../../ui/parts.tsx";
+import { Pill, ScreenFrame } from "../../../ui/parts.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Problem } from "../../../ui/states.tsx";
 
@@ -95,7 +95,7 @@ export default function Roles() {
                 <th key={role.id} scope="col" title={t.what(role.name)}>
                   {role.name}
                   {role.is_system_role ? (
-                    <Tag>{t.fixed}</Tag>
+                    <Pill>{t.fixed}</Pill>
                   ) : (
                     mayWrite && (
                       <Popconfirm

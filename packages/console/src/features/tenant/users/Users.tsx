@@ -1,9 +1,9 @@
 import { Link, useParams } from "@tanstack/react-router";
-import { Button, Tag } from "antd";
+import { Button } from "antd";
 import { useApiContext } from "../../../lib/context.tsx";
 import { useText } from "../../../lib/i18n.ts";
 import { useMay } from "../../../lib/me.ts";
-import { ScreenFrame, Time } from "../../../ui/parts.tsx";
+import { Pill, ScreenFrame, Time } from "../../../ui/parts.tsx";
 import { ResourceList } from "../../../ui/ResourceList.tsx";
 import { Empty } from "../../../ui/states.tsx";
 import { texts } from "./texts.ts";
@@ -58,11 +58,15 @@ function UserList() {
             ),
           },
           { title: t.email, render: ({ email }) => <span className="cut">{email}</span> },
-          { title: t.role, render: ({ role }) => <Tag>{role}</Tag> },
+          { title: t.role, render: ({ role }) => <Pill>{role}</Pill> },
           {
             title: t.state,
             render: ({ is_active }) =>
-              is_active ? <Tag color="success">● {t.active}</Tag> : <Tag>‖ {t.inactive}</Tag>,
+              is_active ? (
+                <Pill kind="good">{t.active}</Pill>
+              ) : (
+                <Pill kind="warn">{t.inactive}</Pill>
+              ),
           },
           { title: t.joined, render: ({ created_at }) => <Time at={created_at} /> },
         ]}

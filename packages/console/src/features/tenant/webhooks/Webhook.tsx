@@ -1,18 +1,18 @@
 import { useNavigate } from "@tanstack/react-router";
-import { Button, Modal, Popconfirm, Switch, Tag } from "antd";
+import { Button, Modal, Popconfirm, Switch } from "antd";
 import { useState } from "react";
 import { useAct, useGet } from "../../../lib/api.ts";
 import { useApiContext } from "../../../lib/context.tsx";
 import { useText } from "../../../lib/i18n.ts";
 import { useMay } from "../../../lib/me.ts";
-import { Json, ScreenFrame, SecretOnce, Time } from "../../../ui/parts.tsx";
+import { Json, Pill, ScreenFrame, SecretOnce, Time } from "../../../ui/parts.tsx";
 import { ResourceList } from "../../../ui/ResourceList.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Empty, Problem } from "../../../ui/states.tsx";
 import { texts } from "./texts.ts";
 
 const states = ["waiting", "delivered", "failed"] as const;
-const colors = { waiting: "processing", delivered: "success", failed: "error" } as const;
+const kinds = { waiting: "neutral", delivered: "good", failed: "bad" } as const;
 
 export function Webhook({ id }: { readonly id: string }) {
   const t = useText(texts);
@@ -111,7 +111,7 @@ export function Webhook({ id }: { readonly id: string }) {
               </button>
             ),
           },
-          { title: t.state, render: ({ state }) => <Tag color={colors[state]}>{t[state]}</Tag> },
+          { title: t.state, render: ({ state }) => <Pill kind={kinds[state]}>{t[state]}</Pill> },
           { title: t.answer, render: (each) => each.response_status ?? each.reason ?? "–" },
           { title: t.attempts, align: "right", render: ({ attempts }) => attempts },
           { title: t.at, render: ({ created_at }) => <Time at={created_at} /> },

@@ -1,12 +1,12 @@
 import { Link, useParams } from "@tanstack/react-router";
-import { Button, Form, Input, Modal, Select, Tag } from "antd";
+import { Button, Form, Input, Modal, Select } from "antd";
 import { useState } from "react";
 import { useAct, useGet } from "../../../lib/api.ts";
 import { useApiContext } from "../../../lib/context.tsx";
 import { useText } from "../../../lib/i18n.ts";
 import { useMay } from "../../../lib/me.ts";
 import { FormDialog } from "../../../ui/FormDialog.tsx";
-import { ScreenFrame, SecretOnce, Time } from "../../../ui/parts.tsx";
+import { Pill, ScreenFrame, SecretOnce, Time } from "../../../ui/parts.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Empty, Problem } from "../../../ui/states.tsx";
 import { texts } from "./texts.ts";
@@ -59,11 +59,11 @@ function WebhookList() {
                 {hook.url}
               </Link>
               {hook.enabled ? (
-                <Tag color={hook.failing_since ? "warning" : "success"}>
+                <Pill kind={hook.failing_since ? "warn" : "good"}>
                   {hook.failing_since ? t.failing : t.on}
-                </Tag>
+                </Pill>
               ) : (
-                <Tag color="error">{hook.disabled_reason ?? t.off}</Tag>
+                <Pill kind="bad">{hook.disabled_reason ?? t.off}</Pill>
               )}
               {hook.failing_since && <Time at={hook.failing_since} />}
             </div>
