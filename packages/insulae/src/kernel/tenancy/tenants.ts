@@ -7,6 +7,7 @@
  * sweep.
  */
 import { type Kysely, type RawBuilder, sql, type Transaction } from "kysely";
+import { defineError } from "../lib/errors.ts";
 import type { AccountId, TenantId } from "../lib/ids.ts";
 import type { Isolation, Plan, Tenant, TenantStatus } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
@@ -120,6 +121,14 @@ export interface Tenants {
    * Deletes the tenant: requests to it fail at once; its rows are erased after the grace period.
    */
   delete(id: TenantId, check?: TenantCheck): Promise<void>;
+  /** A deleted tenant whose rows are still there. @param id other references may be another's by now */
+  findDeleted(id: string): Promise<Tenant | undefined>;
+  /**
+   * Takes a deletion back, until the rows are erased. Hosts, certificates and e-mail domains stay gone.
+   *
+   * @throws tenantNotFound, notRestorable, tenantExists if another tenant has its key by now
+   */
+  restore(id: TenantId): Promise<Tenant>;
   /** Deletes the tenant but keeps its hosts registered, as free. @throws tenantNotFound */
   unregister(reference: string): Promise<void>;
   /** Erases tenants past their grace period and interrupted creations. @param signal stops it */
@@ -264,6 +273,13 @@ export function createTenants(options: TenantsOptions): Tenants {
     suspend: (id) => change(id, { status: "suspended" }),
     resume: (id) => change(id, { status: "active" }),
     delete: (id, check) => remove(id, "given up", check),
+    findDeleted: async (id) =>
+      isUuid.test(id) ? findTenant(control, { by: "id", value: id }, "deleted") : undefined,
+    async restore(id) {
+      await restoreTenant(control, id);
+      forget(id);
+      return getById(id);
+    },
     unregister: async (reference) => remove((await get(reference)).id, "kept"),
     sweep: (signal) => sweepTenants(options, signal),
   };
@@ -358,4 +374,36 @@ async function markDeleted(
   await tx.deleteFrom("control.host_claims").where("tenant_id", "=", id).execute();
   await tx.deleteFrom("control.client_certificates").where("tenant_id", "=", id).execute();
   await tx.deleteFrom("control.email_domains").where("tenant_id", "=", id).execute();
+}
+
+export const notRestorable = defineError(
+  "tenant_not_restorable",
+  409,
+  "Only a deleted tenant whose rows are not erased yet can be restored.",
+);
+
+const isUuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+
+/** Nothing is erased before its time; the minute is for an erasure that is about to begin. */
+async function restoreTenant(control: Kysely<ControlTables>, id: TenantId): Promise<void> {
+  const { numUpdatedRows } = await control
+    .updateTable("control.tenants")
+    .set({ status: "active", deleted_at: null, erase_after: null })
+    .where("id", "=", id)
+    .where("status", "=", "deleted")
+    .where(sql<boolean>`erase_after > now() + interval '1 minute'`)
+    .executeTakeFirst()
+    .catch((error: unknown) => {
+      const { code, constraint } = error as { code?: string; constraint?: string };
+      const taken = ["tenants_key_unique", "tenants_slug_unique"].includes(constraint ?? "");
+      throw code === "23505" && taken ? tenantExists() : error;
+    });
+  if (numUpdatedRows > 0n) return;
+  const known = await control
+    .selectFrom("control.tenants")
+    .select("id")
+    .where("id", "=", id)
+    .where("status", "<>", "provisioning")
+    .executeTakeFirst();
+  throw known ? notRestorable() : tenantNotFound();
 }
