@@ -581,6 +581,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/platform/tenants/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns a tenant with its placement, owner and activity
+         * @description A deleted tenant, until its rows are erased, is found by its id alone.
+         *
+         *     Platform administrators may call this.
+         */
+        get: operations["getPlatformTenantsById"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/tenants/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restores a deleted tenant whose rows are not erased yet
+         * @description It is active again, with its rows and users. What was given up with it stays so: its hosts, client certificates and e-mail domains.
+         *
+         *     Platform administrators may call this.
+         */
+        post: operations["postPlatformTenantsByIdRestore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/servers": {
         parameters: {
             query?: never;
@@ -3626,6 +3670,58 @@ export interface components {
                 expires_at: string;
             } | null;
         };
+        TenantDetail: {
+            /** Format: uuid */
+            id: string;
+            key: string;
+            slug: string;
+            number: number;
+            name: string;
+            /**
+             * @description `deleted`: only in lists and details for platform administrators.
+             * @enum {string}
+             */
+            status: "active" | "suspended" | "deleted";
+            plan: string;
+            /**
+             * @description pool: tables shared with other tenants; schema: its own schema; database: its own database.
+             * @enum {string}
+             */
+            isolation: "pool" | "schema" | "database";
+            hosts: string[];
+            settings: {
+                [key: string]: unknown;
+            };
+            owner_account_id: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** Format: date-time */
+            deleted_at?: string;
+            /**
+             * Format: date-time
+             * @description When a deleted tenant's rows are erased; until then it can be restored.
+             */
+            erase_at?: string;
+            placement: {
+                server: string;
+                database: string;
+                schema: string;
+                /** @description The number of migrations that it has. */
+                version: number;
+            };
+            owner: {
+                /** Format: uuid */
+                id: string;
+                email: string;
+            } | null;
+            users: number | null;
+            /** @description Open ones; at most 10,000. */
+            sessions: number;
+            /** @description When one of its sessions was last opened or refreshed. */
+            last_request_at: string | null;
+        };
         Server: {
             /** Format: uuid */
             id: string;
@@ -6548,6 +6644,51 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    getPlatformTenantsById: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The tenant's id, key, slug or number. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantDetail"];
+                };
+            };
+        };
+    };
+    postPlatformTenantsByIdRestore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
             };
         };
     };
