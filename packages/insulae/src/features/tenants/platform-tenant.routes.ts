@@ -7,7 +7,7 @@ import type { Platform } from "../../kernel/feature/platform.ts";
 import type { TenantId } from "../../kernel/lib/ids.ts";
 import type { Tenant } from "../../kernel/model/tenant.ts";
 import { tenantExists, tenantNotFound } from "../../kernel/tenancy/errors.ts";
-import { notRestorable } from "../../kernel/tenancy/tenants.ts";
+import { notRestorable } from "../../kernel/tenancy/tenant-restore.ts";
 import { TenantParams, TenantView, viewOf } from "./tenants.schemas.ts";
 
 /** Users and sessions are counted up to this number. */

@@ -7,7 +7,6 @@
  * sweep.
  */
 import { type Kysely, type RawBuilder, sql, type Transaction } from "kysely";
-import { defineError } from "../lib/errors.ts";
 import type { AccountId, TenantId } from "../lib/ids.ts";
 import type { Isolation, Plan, Tenant, TenantStatus } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
@@ -27,6 +26,7 @@ import {
 import { canonicalTenantKey, slugOf } from "./tenant-key.ts";
 import { countTenants, listTenants, type TenantFilter, type WantedTenants } from "./tenant-list.ts";
 import { findTenant } from "./tenant-queries.ts";
+import { restoreTenant } from "./tenant-restore.ts";
 import type { TenantSettings } from "./tenant-settings.ts";
 
 export interface NewTenant {
@@ -285,6 +285,8 @@ export function createTenants(options: TenantsOptions): Tenants {
   };
 }
 
+const isUuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+
 /** The tenant, locked until the transaction ends. @throws tenantNotFound */
 async function lockTenant(tx: Kysely<ControlTables>, id: TenantId): Promise<Tenant> {
   await tx.selectFrom("control.tenants").select("id").where("id", "=", id).forUpdate().execute();
@@ -374,36 +376,4 @@ async function markDeleted(
   await tx.deleteFrom("control.host_claims").where("tenant_id", "=", id).execute();
   await tx.deleteFrom("control.client_certificates").where("tenant_id", "=", id).execute();
   await tx.deleteFrom("control.email_domains").where("tenant_id", "=", id).execute();
-}
-
-export const notRestorable = defineError(
-  "tenant_not_restorable",
-  409,
-  "Only a deleted tenant whose rows are not erased yet can be restored.",
-);
-
-const isUuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
-
-/** Nothing is erased before its time; the minute is for an erasure that is about to begin. */
-async function restoreTenant(control: Kysely<ControlTables>, id: TenantId): Promise<void> {
-  const { numUpdatedRows } = await control
-    .updateTable("control.tenants")
-    .set({ status: "active", deleted_at: null, erase_after: null })
-    .where("id", "=", id)
-    .where("status", "=", "deleted")
-    .where(sql<boolean>`erase_after > now() + interval '1 minute'`)
-    .executeTakeFirst()
-    .catch((error: unknown) => {
-      const { code, constraint } = error as { code?: string; constraint?: string };
-      const taken = ["tenants_key_unique", "tenants_slug_unique"].includes(constraint ?? "");
-      throw code === "23505" && taken ? tenantExists() : error;
-    });
-  if (numUpdatedRows > 0n) return;
-  const known = await control
-    .selectFrom("control.tenants")
-    .select("id")
-    .where("id", "=", id)
-    .where("status", "<>", "provisioning")
-    .executeTakeFirst();
-  throw known ? notRestorable() : tenantNotFound();
 }
