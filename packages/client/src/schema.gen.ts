@@ -603,6 +603,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/platform/tenants/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns a tenant with its placement, owner and activity
+         * @description A deleted tenant, until its rows are erased, is found by its id alone.
+         *
+         *     Platform administrators may call this.
+         */
+        get: operations["getPlatformTenantsById"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/tenants/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restores a deleted tenant whose rows are not erased yet
+         * @description It is active again, with its rows and users. What was given up with it stays so: its hosts, client certificates and e-mail domains.
+         *
+         *     Platform administrators may call this.
+         */
+        post: operations["postPlatformTenantsByIdRestore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/servers": {
         parameters: {
             query?: never;
@@ -742,6 +786,100 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists accounts, newest first
+         * @description `q` finds accounts by their id, and by what their e-mail, first name or last name begins with, ignoring case; it looks at the first 1,000 of each.
+         *
+         *     Platform administrators may call this.
+         */
+        get: operations["getPlatformAccounts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/accounts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns an account with its memberships, factors and open sessions
+         * @description Platform administrators may call this.
+         */
+        get: operations["getPlatformAccountsById"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Activates or deactivates an account
+         * @description Deactivating ends its sessions within a second, at the platform and in all its tenants, and it can't sign in until it is activated. The last active platform administrator can't be deactivated.
+         *
+         *     Platform administrators may call this.
+         */
+        patch: operations["patchPlatformAccountsById"];
+        trace?: never;
+    };
+    "/api/v1/platform/accounts/{id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Ends all sessions of an account, at the platform and in all its tenants
+         * @description Platform administrators may call this.
+         */
+        delete: operations["deletePlatformAccountsByIdSessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/accounts/{id}/platform-admin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Makes an account a platform administrator
+         * @description Platform administrators may call this.
+         */
+        put: operations["putPlatformAccountsByIdPlatformAdmin"];
+        post?: never;
+        /**
+         * Makes an account an ordinary one, which is no platform administrator
+         * @description Takes effect within a second; impersonations by the account end. The last active one stays.
+         *
+         *     Platform administrators may call this.
+         */
+        delete: operations["deletePlatformAccountsByIdPlatformAdmin"];
         options?: never;
         head?: never;
         patch?: never;
@@ -3580,6 +3718,58 @@ export interface components {
                 expires_at: string;
             } | null;
         };
+        TenantDetail: {
+            /** Format: uuid */
+            id: string;
+            key: string;
+            slug: string;
+            number: number;
+            name: string;
+            /**
+             * @description `deleted`: only in lists and details for platform administrators.
+             * @enum {string}
+             */
+            status: "active" | "suspended" | "deleted";
+            plan: string;
+            /**
+             * @description pool: tables shared with other tenants; schema: its own schema; database: its own database.
+             * @enum {string}
+             */
+            isolation: "pool" | "schema" | "database";
+            hosts: string[];
+            settings: {
+                [key: string]: unknown;
+            };
+            owner_account_id: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** Format: date-time */
+            deleted_at?: string;
+            /**
+             * Format: date-time
+             * @description When a deleted tenant's rows are erased; until then it can be restored.
+             */
+            erase_at?: string;
+            placement: {
+                server: string;
+                database: string;
+                schema: string;
+                /** @description The number of migrations that it has. */
+                version: number;
+            };
+            owner: {
+                /** Format: uuid */
+                id: string;
+                email: string;
+            } | null;
+            users: number | null;
+            /** @description Open ones; at most 10,000. */
+            sessions: number;
+            /** @description When one of its sessions was last opened or refreshed. */
+            last_request_at: string | null;
+        };
         Server: {
             /** Format: uuid */
             id: string;
@@ -3695,6 +3885,84 @@ export interface components {
                 can_log_in: boolean;
                 superuser: boolean;
                 bypasses_row_security: boolean;
+            }[];
+        };
+        Account: {
+            /** Format: uuid */
+            id: string;
+            email: string;
+            first_name: string;
+            last_name: string;
+            platform_admin: boolean;
+            /** @description Whether it has owned a tenant. */
+            is_owner: boolean;
+            is_active: boolean;
+            email_verified: boolean;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        AccountDetail: {
+            /** Format: uuid */
+            id: string;
+            email: string;
+            first_name: string;
+            last_name: string;
+            platform_admin: boolean;
+            /** @description Whether it has owned a tenant. */
+            is_owner: boolean;
+            is_active: boolean;
+            email_verified: boolean;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** @description The tenants that it is a user of, newest first; at most 100. */
+            memberships: {
+                /** Format: uuid */
+                id: string;
+                key: string;
+                slug: string;
+                name: string;
+                /** @enum {string} */
+                status: "active" | "suspended";
+                /** Format: uuid */
+                user_id: string;
+                /** @description Whether the account owns the tenant. */
+                owner: boolean;
+                /** Format: date-time */
+                created_at: string;
+            }[];
+            factors: {
+                /** Format: uuid */
+                id: string;
+                /** @enum {string} */
+                kind: "totp" | "passkey";
+                name: string;
+                /** Format: date-time */
+                created_at: string;
+                last_used_at: string | null;
+            }[];
+            /** @description Its open sessions at the platform, newest first; at most 100. */
+            sessions: {
+                /** Format: uuid */
+                id: string;
+                /** @description How the person authenticated (RFC 8176); `mfa`: with two factors. */
+                amr: string[];
+                /** @description How the client presents it: `token` or `cookie`. */
+                kind: string;
+                ip: string | null;
+                user_agent: string | null;
+                /** Format: date-time */
+                created_at: string;
+                /**
+                 * Format: date-time
+                 * @description When it was last refreshed.
+                 */
+                last_used_at: string;
+                /** Format: date-time */
+                expires_at: string;
             }[];
         };
         User: {
@@ -6480,6 +6748,51 @@ export interface operations {
             };
         };
     };
+    getPlatformTenantsById: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The tenant's id, key, slug or number. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantDetail"];
+                };
+            };
+        };
+    };
+    postPlatformTenantsByIdRestore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+        };
+    };
     getServers: {
         parameters: {
             query?: never;
@@ -6742,6 +7055,149 @@ export interface operations {
                         total?: number;
                     };
                 };
+            };
+        };
+    };
+    getPlatformAccounts: {
+        parameters: {
+            query?: {
+                /** @description The maximum number of items. */
+                limit?: number;
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
+                cursor?: string;
+                q?: string;
+                is_active?: boolean;
+                platform_admin?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Account"][];
+                        /** @description The cursor of the next page; null on the last one. */
+                        next_cursor: string | null;
+                        total?: number;
+                    };
+                };
+            };
+        };
+    };
+    getPlatformAccountsById: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
+            };
+        };
+    };
+    patchPlatformAccountsById: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    is_active: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
+            };
+        };
+    };
+    deletePlatformAccountsByIdSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    putPlatformAccountsByIdPlatformAdmin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    deletePlatformAccountsByIdPlatformAdmin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

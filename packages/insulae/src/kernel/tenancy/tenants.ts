@@ -26,6 +26,7 @@ import {
 import { canonicalTenantKey, slugOf } from "./tenant-key.ts";
 import { countTenants, listTenants, type TenantFilter, type WantedTenants } from "./tenant-list.ts";
 import { findTenant } from "./tenant-queries.ts";
+import { restoreTenant } from "./tenant-restore.ts";
 import type { TenantSettings } from "./tenant-settings.ts";
 
 export interface NewTenant {
@@ -118,6 +119,14 @@ export interface Tenants {
    * Deletes the tenant: requests to it fail at once; its rows are erased after the grace period.
    */
   delete(id: TenantId, check?: TenantCheck): Promise<void>;
+  /** A deleted tenant whose rows are still there. @param id other references may be another's by now */
+  findDeleted(id: string): Promise<Tenant | undefined>;
+  /**
+   * Takes a deletion back, until the rows are erased. Hosts, certificates and e-mail domains stay gone.
+   *
+   * @throws tenantNotFound, notRestorable, tenantExists if another tenant has its key by now
+   */
+  restore(id: TenantId): Promise<Tenant>;
   /** Deletes the tenant but keeps its hosts registered, as free. @throws tenantNotFound */
   unregister(reference: string): Promise<void>;
   /** Erases tenants past their grace period and interrupted creations. @param signal stops it */
@@ -262,10 +271,19 @@ export function createTenants(options: TenantsOptions): Tenants {
     suspend: (id) => change(id, { status: "suspended" }),
     resume: (id) => change(id, { status: "active" }),
     delete: (id, check) => remove(id, "given up", check),
+    findDeleted: async (id) =>
+      isUuid.test(id) ? findTenant(control, { by: "id", value: id }, "deleted") : undefined,
+    async restore(id) {
+      await restoreTenant(control, id);
+      forget(id);
+      return getById(id);
+    },
     unregister: async (reference) => remove((await get(reference)).id, "kept"),
     sweep: (signal) => sweepTenants(options, signal),
   };
 }
+
+const isUuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
 /** The tenant, locked until the transaction ends. @throws tenantNotFound */
 async function lockTenant(tx: Kysely<ControlTables>, id: TenantId): Promise<Tenant> {
