@@ -88,10 +88,28 @@ function buildPackage({ name, tsconfig = "tsconfig.json", copied = {}, imports }
     join(target, "package.json"),
     JSON.stringify({ ...manifest, ...(imports && { imports }) }, null, 2),
   );
-  execFileSync("npm", ["pack", target, "--pack-destination", build, "--silent"], {
+  pack(target);
+}
+
+/** The console is what its own build leaves: none of its sources is compiled here. */
+function packConsole(): void {
+  const source = join(root, "packages/console");
+  execFileSync(process.execPath, [join(source, "build/build.ts")], { stdio: "inherit" });
+  const target = join(build, "console");
+  cpSync(join(source, "dist"), join(target, "dist"), { recursive: true });
+  cpSync(join(root, "LICENSE"), join(target, "LICENSE"));
+  const { devDependencies: _, ...manifest } = JSON.parse(
+    readFileSync(join(source, "package.json"), "utf8"),
+  );
+  writeFileSync(join(target, "package.json"), JSON.stringify(manifest, null, 2));
+  pack(target);
+}
+
+const pack = (folder: string): void => {
+  execFileSync("npm", ["pack", folder, "--pack-destination", build, "--silent"], {
     stdio: ["ignore", "ignore", "inherit"],
   });
-}
+};
 
 /**
  * Compiles the manifest's entries, their imports and worker scripts, without tests and test
@@ -124,4 +142,5 @@ installTools();
 rmSync(build, { recursive: true, force: true });
 mkdirSync(build);
 for (const one of packages) buildPackage(one);
+packConsole();
 console.log(["Made:", ...globSync("*.tgz", { cwd: build }).toSorted()].join("\n  build/"));

@@ -13,6 +13,7 @@ import { rolesProblems } from "./roles-reference.ts";
 import { biome, installTools, knip, tsc } from "./tools.ts";
 
 installTools();
+const { operationsProblems } = await import("../packages/console/build/operations.ts");
 const { clientSchemaProblems } = await import("./client-schema.ts");
 const { errorsProblems } = await import("./errors-reference.ts");
 const { regularExpressionProblems } = await import("./regular-expressions.ts");
@@ -48,4 +49,5 @@ report("docs/roles.md", rolesProblems());
 report("docs/errors.md", errorsProblems());
 report("docs/coverage.md", coverageProblems());
 report("packages/client/src/schema.gen.ts", await clientSchemaProblems());
+report("packages/console/src/lib/operations.gen.ts", operationsProblems());
 process.exitCode = failed ? 1 : 0;

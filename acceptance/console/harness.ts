@@ -65,8 +65,8 @@ export async function startConsole(env: Record<string, string> = {}): Promise<St
   });
   const served = await serveConsole(server.url);
   const context = await launchBrowser(`${folder.path}/browser`);
-  const records = new WeakMap<Page, Record>();
-  const recordOf = (page: Page): Record => {
+  const records = new WeakMap<Page, Watched>();
+  const recordOf = (page: Page): Watched => {
     const record = records.get(page);
     if (!record) throw new Error("the harness has not opened this page");
     return record;
@@ -78,11 +78,11 @@ export async function startConsole(env: Record<string, string> = {}): Promise<St
     records.set(page, watch(page, options.announced ?? []));
     await page.setViewportSize({ width, height });
     await page.emulateMedia({ colorScheme: dark ? "dark" : "light", reducedMotion: "reduce" });
-    await page.addInitScript((chosen) => {
-      if (!localStorage.getItem("insulae.language")) {
-        localStorage.setItem("insulae.language", chosen);
-      }
-    }, language);
+    await page.addInitScript(`if (!sessionStorage.getItem("opened")) {
+      sessionStorage.setItem("opened", "yes");
+      localStorage.setItem("insulae.language", "${language}");
+    }`);
+    page.setDefaultTimeout(10_000);
     await page.goto(`${served.url}/console/${path}`);
     return page;
   }
@@ -97,7 +97,7 @@ export async function startConsole(env: Record<string, string> = {}): Promise<St
       await page.getByLabel("E-mail or user name").fill(adminEmail);
       await page.getByLabel("Password").fill(adminPassword);
       await page.getByRole("button", { name: "Sign in", exact: true }).click();
-      await page.getByRole("navigation").first().waitFor();
+      await page.getByRole("navigation", { name: "Menu" }).waitFor({ state: "attached" });
       return page;
     },
     expectFaultless(page) {
@@ -105,9 +105,7 @@ export async function startConsole(env: Record<string, string> = {}): Promise<St
       if (faults.length > 0) throw new Error(`On ${page.url()}:\n${faults.join("\n")}`);
     },
     async expectAccessible(page) {
-      // The policy of the page doesn't hold for what DevTools evaluate.
-      await page.evaluate(axe);
-      const found = await page.evaluate(violationsOf);
+      const found = await violationsOf(page);
       if (found.length > 0) throw new Error(`On ${page.url()}:\n${found.join("\n")}`);
     },
     requestsOf: (page) => recordOf(page).requests,
@@ -120,12 +118,12 @@ export async function startConsole(env: Record<string, string> = {}): Promise<St
   };
 }
 
-interface Record {
+interface Watched {
   readonly faults: string[];
   readonly requests: string[];
 }
 
-function watch(page: Page, announced: readonly string[]): Record {
+function watch(page: Page, announced: readonly string[]): Watched {
   const faults: string[] = [];
   const requests: string[] = [];
   const pathOf = (url: string): string => new URL(url).pathname.replace(apiPath, "");
@@ -149,30 +147,23 @@ function watch(page: Page, announced: readonly string[]): Record {
     if (response.status() >= 400 && !announced.includes(told)) faults.push(told);
   });
   void page.exposeFunction("__violation", (text: string) => faults.push(`CSP: ${text}`));
-  void page.addInitScript(() => {
-    document.addEventListener("securitypolicyviolation", (event) => {
-      const report = (globalThis as unknown as { __violation(text: string): void }).__violation;
-      report(
-        `${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`,
-      );
-    });
-  });
+  void page.addInitScript(`document.addEventListener("securitypolicyviolation", (event) =>
+    __violation([event.violatedDirective, event.blockedURI, event.sourceFile, event.lineNumber].join(" ")))`);
   return { faults, requests };
 }
 
-/** Runs in the page, where axe has been loaded. */
-async function violationsOf(): Promise<string[]> {
-  interface Axe {
-    run(
-      where: unknown,
-      options: object,
-    ): Promise<{
-      violations: { id: string; impact: string; nodes: { target: string[]; html: string }[] }[];
-    }>;
-  }
-  const { axe } = globalThis as unknown as { axe: Axe };
-  const tags = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"];
-  const { violations } = await axe.run(document, { runOnly: tags });
+interface Violation {
+  readonly id: string;
+  readonly impact: string;
+  readonly nodes: readonly { readonly target: readonly string[]; readonly html: string }[];
+}
+
+/** The policy of the page doesn't hold for what DevTools evaluate. */
+async function violationsOf(page: Page): Promise<string[]> {
+  await page.evaluate(axe);
+  const violations = await page.evaluate<readonly Violation[]>(
+    `axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"] }).then(({ violations }) => violations)`,
+  );
   return violations.flatMap(({ id, impact, nodes }) =>
     nodes.map(({ target, html }) => `${id} (${impact}) ${target.join(" ")} ${html.slice(0, 160)}`),
   );

@@ -65,6 +65,19 @@ function passOn(from: IncomingMessage, to: ServerResponse, port: string): void {
   from.pipe(upstream);
 }
 
+/** Until the server has `GET /auth/context`. */
+const context = {
+  version: "0.1.0",
+  environment: "development",
+  tenant: null,
+  password_login: true,
+  registration: true,
+  passkeys: true,
+  providers: [],
+  captured_mail: true,
+  first_sign_in: false,
+};
+
 export interface Served {
   /** Without a slash at its end. */
   readonly url: string;
@@ -76,6 +89,10 @@ export async function serveConsole(serverUrl: string): Promise<Served> {
   const { port } = new URL(serverUrl);
   const server = createServer((asked, response) => {
     const { pathname } = new URL(asked.url ?? "/", "http://localhost");
+    if (pathname === "/api/v1/auth/context") {
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(context));
+      return;
+    }
     if (!/^\/console(\/|$)/.test(pathname)) return passOn(asked, response, port);
     answer(pathname.slice("/console/".length), asked.headers.host ?? "", response);
   });

@@ -367,6 +367,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Signs a platform administrator in by a one-time link
+         * @description With the token of the link that a server in development prints when it starts, or of `insulae admin link`. It works once, for 15 minutes. The session is a cookie; a second factor is asked for as at log-in.
+         *
+         *     Anybody may call this.
+         */
+        post: operations["postAuthStart"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tenants": {
         parameters: {
             query?: never;
@@ -375,8 +397,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists tenants, newest first
-         * @description Platform administrators may call this.
+         * Lists tenants
+         * @description `q` finds tenants by their id, and by what their key, name or one of their hosts begins with, ignoring case; it looks at the first 1,000 of each. Without `status`, active and suspended tenants are listed; `deleted` lists those whose rows are not erased yet.
+         *
+         *     Platform administrators may call this.
          */
         get: operations["getTenants"];
         put?: never;
@@ -673,6 +697,50 @@ export interface paths {
          *     Platform administrators may call this.
          */
         post: operations["postServersByIdDrain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/isolation/probes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Shows with fixed statements that two tenants can't reach each other's rows
+         * @description Runs the same count in each tenant's scope and in none, reads and writes the other's rows, and returns the policy that prevents it. Reads at most 1,000 rows a statement, returns none of them, and changes nothing: the write is refused, and would be rolled back.
+         *
+         *     Platform administrators may call this.
+         */
+        post: operations["postPlatformIsolationProbes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/isolation/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Reports on every placement what isolates its tenants, and what is wrong
+         * @description Looks at the tables, policies and roles of each placement. `insulae doctor` and the start of a server check the same.
+         *
+         *     Platform administrators may call this.
+         */
+        get: operations["getPlatformIsolationReport"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1460,6 +1528,28 @@ export interface paths {
          *     Needs the permission `users:write`.
          */
         delete: operations["deleteUsersByIdIdentitiesByIdentity"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/context": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns what a sign-in page may know before anybody has signed in
+         * @description A tenant is shown at its own hosts only. `X-Tenant` makes no difference: otherwise strangers could list tenants by guessing keys.
+         *
+         *     Anybody may call this.
+         */
+        get: operations["getAuthContext"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -3413,6 +3503,10 @@ export interface components {
             /** @description 8 to 128 characters, and not a commonly used password. */
             new_password: string;
         };
+        StartLink: {
+            /** @description The link's token. */
+            token: string;
+        };
         Tenant: {
             /** Format: uuid */
             id: string;
@@ -3420,8 +3514,11 @@ export interface components {
             slug: string;
             number: number;
             name: string;
-            /** @enum {string} */
-            status: "active" | "suspended";
+            /**
+             * @description `deleted`: only in lists and details for platform administrators.
+             * @enum {string}
+             */
+            status: "active" | "suspended" | "deleted";
             plan: string;
             /**
              * @description pool: tables shared with other tenants; schema: its own schema; database: its own database.
@@ -3437,6 +3534,13 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
+            /** Format: date-time */
+            deleted_at?: string;
+            /**
+             * Format: date-time
+             * @description When a deleted tenant's rows are erased; until then it can be restored.
+             */
+            erase_at?: string;
         };
         TenantConfig: {
             /** Format: uuid */
@@ -3444,8 +3548,11 @@ export interface components {
             key: string;
             slug: string;
             name: string;
-            /** @enum {string} */
-            status: "active" | "suspended";
+            /**
+             * @description `deleted`: only in lists and details for platform administrators.
+             * @enum {string}
+             */
+            status: "active" | "suspended" | "deleted";
             plan: string;
             settings: {
                 [key: string]: unknown;
@@ -3505,6 +3612,90 @@ export interface components {
             isolation: "pool" | "schema" | "database";
             database: string;
             schema: string;
+        };
+        PlacementPlace: {
+            /** Format: uuid */
+            id: string;
+            /** @description The server's name. */
+            server: string;
+            database: string;
+            schema: string;
+            /** @enum {string} */
+            isolation: "pool" | "schema" | "database";
+        };
+        IsolationProbe: {
+            name: string;
+            /** @description The statement, word for word. */
+            sql: string;
+            parameters: string[];
+            /**
+             * @description The tenant in whose scope it ran; `none`: in no scope.
+             * @enum {string}
+             */
+            scope: "a" | "b" | "none";
+            placement: components["schemas"]["PlacementPlace"];
+            rows: number | null;
+            sqlstate: string | null;
+            message: string | null;
+            passed: boolean;
+            explanation: string;
+        };
+        IsolationPolicy: {
+            placement: components["schemas"]["PlacementPlace"];
+            table: string;
+            policies: {
+                name: string;
+                permissive: boolean;
+                command: string;
+                using: string | null;
+                with_check: string | null;
+            }[];
+            /** @description Row-Level Security is on. */
+            enabled: boolean;
+            /** @description It holds for the table's owner too. */
+            forced: boolean;
+            owner: string;
+            /** @description The role that the tenants' statements run as. */
+            role: string;
+            /** @description Whether that role is exempt from the policies. */
+            bypasses: boolean;
+            passed: boolean;
+        };
+        IsolationProbes: {
+            passed: boolean;
+            probes: components["schemas"]["IsolationProbe"][];
+            policies: components["schemas"]["IsolationPolicy"][];
+        };
+        IsolationReport: {
+            /** Format: uuid */
+            id: string;
+            /** @description The server's name. */
+            server: string;
+            database: string;
+            schema: string;
+            /** @enum {string} */
+            isolation: "pool" | "schema" | "database";
+            /** @description It was looked at, and nothing is wrong. */
+            isolated: boolean;
+            problems: {
+                object: string;
+                problem: string;
+            }[];
+            error: string | null;
+            tables: {
+                name: string;
+                enabled: boolean;
+                forced: boolean;
+                owner: string;
+                policies: string[];
+            }[];
+            roles: {
+                name: string;
+                owns_tables: boolean;
+                can_log_in: boolean;
+                superuser: boolean;
+                bypasses_row_security: boolean;
+            }[];
         };
         User: {
             /** Format: uuid */
@@ -4043,6 +4234,35 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             last_used_at: string;
+        };
+        SignInPage: {
+            version: string;
+            /** @description `development`, `test` or `production`. */
+            environment: string;
+            tenant: {
+                /** Format: uuid */
+                id: string;
+                key: string;
+                name: string;
+                branding: {
+                    [key: string]: string;
+                };
+            } | null;
+            password_login: boolean;
+            /** @description Whether anybody may register here. */
+            registration: boolean;
+            /** @description Whether passkeys work at this host. */
+            passkeys: boolean;
+            /** @description The tenant's identity providers: `GET /auth/oidc/{key}/start`. */
+            providers: {
+                /** Format: uuid */
+                key: string;
+                name: string;
+            }[];
+            /** @description Whether mails are at `/dev/mails`. */
+            captured_mail: boolean;
+            /** @description Whether no administrator has signed in yet. Always false in production. */
+            first_sign_in: boolean;
         };
         OidcExchange: {
             code: string;
@@ -5616,6 +5836,30 @@ export interface operations {
             };
         };
     };
+    postAuthStart: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StartLink"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+        };
+    };
     getTenants: {
         parameters: {
             query?: {
@@ -5623,7 +5867,15 @@ export interface operations {
                 limit?: number;
                 /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
-                status?: "active" | "suspended";
+                q?: string;
+                status?: "active" | "suspended" | "deleted";
+                plan?: string;
+                /** @description pool: tables shared with other tenants; schema: its own schema; database: its own database. */
+                isolation?: "pool" | "schema" | "database";
+                /** @description The server's id or name. */
+                server?: string;
+                /** @description `created` (the default): newest first; `name`, `key`: ascending. */
+                order?: "created" | "name" | "key";
                 /** @description Adds `total`, the number of all matching items. */
                 total?: boolean;
             };
@@ -6429,6 +6681,65 @@ export interface operations {
                         server: components["schemas"]["Server"];
                         /** @description The tenants placed on it: the first 100. `GET /servers/:id/tenants` lists all. */
                         left: components["schemas"]["ServerTenant"][];
+                    };
+                };
+            };
+        };
+    };
+    postPlatformIsolationProbes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description A tenant's id, key, slug or number. */
+                    a: string;
+                    /** @description A tenant's id, key, slug or number. */
+                    b: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IsolationProbes"];
+                };
+            };
+        };
+    };
+    getPlatformIsolationReport: {
+        parameters: {
+            query?: {
+                /** @description The maximum number of items. */
+                limit?: number;
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["IsolationReport"][];
+                        /** @description The cursor of the next page; null on the last one. */
+                        next_cursor: string | null;
+                        total?: number;
                     };
                 };
             };
@@ -7693,6 +8004,26 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    getAuthContext: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInPage"];
+                };
             };
         };
     };

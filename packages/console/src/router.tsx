@@ -5,7 +5,7 @@ import { platformScreens } from "./features/platform/screens.ts";
 import { tenantScreens } from "./features/tenant/screens.ts";
 import { consolePath } from "./lib/place.ts";
 import type { Screen } from "./lib/screen.ts";
-import { MePlace, PlatformPlace, StartPlace, TenantPlace } from "./ui/places.tsx";
+import { MePlace, PlatformPlace, StartPlace, TenantPlace } from "./places.tsx";
 import { Forbidden, Missing, ScreenProblem } from "./ui/states.tsx";
 
 const root = createRootRoute({ component: Outlet, notFoundComponent: Missing });

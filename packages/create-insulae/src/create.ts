@@ -13,7 +13,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { basename, join, relative, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
@@ -28,7 +28,7 @@ const help = `Makes an application on Insulae in a new folder.
 
 Options (with npm, after --):
   --insulae <what>   a version of Insulae, or a tarball (insulae-${version}.tgz), which is copied into the
-                     folder. Default: ${version}
+                     folder with the console's beside it. Default: ${version}
   --help             print this
 `;
 
@@ -102,6 +102,7 @@ function create(positionals: readonly string[], insulae: string): void {
   const name = nameOf(place);
   refuseWhatIsThere(place, given);
   const tarball = tarballOf(insulae);
+  const tarballs = tarball === undefined ? [] : withConsole(tarball);
 
   mkdirSync(place, { recursive: true });
   const folder = realpathSync(place); // Nothing is copied through a symbolic link.
@@ -111,8 +112,12 @@ function create(positionals: readonly string[], insulae: string): void {
   });
   for (const [from, to] of Object.entries(renamed))
     renameSync(join(folder, from), join(folder, to));
-  if (tarball !== undefined) copyFileSync(tarball, join(folder, basename(tarball)));
-  nameProject(folder, name, tarball === undefined ? insulae : `file:${basename(tarball)}`);
+  for (const path of tarballs) copyFileSync(path, join(folder, basename(path)));
+  const [own = insulae, web] = tarballs.map((path) => `file:${basename(path)}`);
+  nameProject(folder, name, {
+    insulae: own,
+    ...(web !== undefined && { "@insulae/console": web }),
+  });
 
   const shown = relative(process.cwd(), place) || ".";
   console.log(`Made ${name}, an application on Insulae, in ${shown}:
@@ -174,7 +179,18 @@ function tarballOf(insulae: string): string | undefined {
   );
 }
 
-function nameProject(folder: string, name: string, insulae: string): void {
+/** `npm run build` puts the console's tarball beside that of `insulae`, which depends on it. */
+function withConsole(tarball: string): readonly string[] {
+  const name = basename(tarball).replace(/^insulae-/, "insulae-console-");
+  const beside = join(dirname(tarball), name);
+  return name !== basename(tarball) && existsSync(beside) ? [tarball, beside] : [tarball];
+}
+
+function nameProject(
+  folder: string,
+  name: string,
+  dependencies: Readonly<Record<string, string>>,
+): void {
   // Only the template's files: those that were there before are not ours.
   for (const made of globSync("{*,.*,.vscode/*,deploy/*}", { cwd: template })) {
     const path = join(folder, renamed[made] ?? made);
@@ -184,6 +200,6 @@ function nameProject(folder: string, name: string, insulae: string): void {
   }
   const file = join(folder, "package.json");
   const manifest = JSON.parse(readFileSync(file, "utf8"));
-  manifest.dependencies.insulae = insulae;
+  Object.assign(manifest.dependencies, dependencies);
   writeFileSync(file, `${JSON.stringify(manifest, null, 2)}\n`);
 }

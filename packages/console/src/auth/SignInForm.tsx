@@ -1,6 +1,6 @@
 /** Signing in by password or passkey, with a second factor where one is asked for. */
 import type { Schemas } from "@insulae/client";
-import { type FormEvent, useEffect, useState } from "react";
+import { type FormEvent, useEffect, useRef, useState } from "react";
 import { useText } from "../lib/i18n.ts";
 import type { Asked } from "./asked.ts";
 import { call, Refused } from "./call.ts";
@@ -87,14 +87,17 @@ export function SignInForm({ onSignedIn, tenant, asksTenant = false, email }: Si
 
 /** Offers passkeys in the field for the name, where the browser can. */
 function usePasskeySuggestions(use: (passkey: object) => void): void {
+  const latest = useRef(use);
+  latest.current = use;
+  // Once for each page: asking costs a request.
   useEffect(() => {
     const { signal, abort } = abortable();
     void suggest(signal).then(
-      (passkey) => passkey && !signal.aborted && use(passkey),
+      (passkey) => passkey && !signal.aborted && latest.current(passkey),
       () => {}, // nobody has chosen one
     );
     return abort;
-  }, [use]);
+  }, []);
 }
 
 function abortable() {

@@ -13,6 +13,7 @@ import {
   useQueryClient,
 } from "@tanstack/react-query";
 import { type Context, useApiContext } from "./context.tsx";
+import { needsProof, untilProved } from "./proof.ts";
 import { untilSignedIn } from "./session.ts";
 
 type Key = readonly (string | number | boolean | object | undefined)[];
@@ -38,6 +39,8 @@ export function useGet<Data>(
     enabled: when,
     refetchInterval: everyMs,
     staleTime: refreshedAfterMs,
+    // The client knows the version of the very object that it has read (`ifMatch`).
+    structuralSharing: false,
   });
 }
 
@@ -74,18 +77,24 @@ export function useAct<Given, Data>(
   const cache = useQueryClient();
   return useMutation({
     mutationFn: async (given: Given) => {
+      const { client } = context;
       try {
-        return await act(context.client, given);
+        return await act(client, given);
       } catch (error) {
-        // The session is over. What was typed stays; once somebody has signed in, it is sent again.
-        if (!(error instanceof ApiError && error.status === 401)) throw error;
-        await untilSignedIn();
-        return act(context.client, given);
+        // What was typed stays meanwhile, and is then sent again.
+        if (isSessionOver(error)) await untilSignedIn();
+        else if (needsProof(error)) await untilProved(client, error);
+        else throw error;
+        return act(client, given);
       }
     },
     onSuccess: () => refresh(cache, context, changes),
   });
 }
+
+/** A wrong code or password is 401 as well. */
+const isSessionOver = (error: unknown): boolean =>
+  error instanceof ApiError && /^(authentication_required|invalid_token)$/.test(error.code);
 
 const refresh = (cache: QueryClient, context: Context, changes: readonly string[]) =>
   Promise.all(

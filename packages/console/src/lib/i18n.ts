@@ -53,7 +53,7 @@ export const useLanguage = (): Language =>
 export const useText = <Texts>(texts: Readonly<Record<Language, Texts>>): Texts =>
   texts[useLanguage()];
 
-/** A count with its noun: `plural(language, 3, { one: "# row", other: "# rows" })`. */
+/** A count with its noun: `plural(language, 3, { one: "# row", other: "# rows" })`. @public */
 export function plural(
   of: Language,
   count: number,

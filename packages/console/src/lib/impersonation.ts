@@ -8,7 +8,7 @@ interface Details {
 
 const nameOf = (id: string) => `insulae.impersonation.${id}`;
 
-/** The URL of a tab that acts for a user. */
+/** Opens a tab that acts for a user. @public */
 export function openImpersonation(
   id: string,
   tenant: string,

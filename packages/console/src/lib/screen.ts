@@ -1,6 +1,6 @@
 import type { ComponentType } from "react";
-import type { IconName } from "../ui/Icon.tsx";
 import type { Language } from "./i18n.ts";
+import type { IconName } from "./icons.ts";
 
 /** One screen of the console. Its folder exports it, and a list names it: nothing else knows it. */
 export interface Screen {

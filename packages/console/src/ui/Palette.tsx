@@ -3,11 +3,12 @@ import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { useApiContext } from "../lib/context.tsx";
 import { useLanguage, useText } from "../lib/i18n.ts";
+import type { IconName } from "../lib/icons.ts";
 import type { Screen } from "../lib/screen.ts";
 import { useDebounced } from "../lib/use-debounced.ts";
 import { useOptions } from "../lib/use-options.ts";
 import { Dialog } from "./Dialog.tsx";
-import { Icon, type IconName } from "./Icon.tsx";
+import { Icon } from "./Icon.tsx";
 import { texts } from "./texts.ts";
 
 interface Entry {

@@ -13,6 +13,7 @@ import { ImpersonationBar } from "./ImpersonationBar.tsx";
 import { KeyList, useKeys } from "./keys.tsx";
 import { Offline } from "./Offline.tsx";
 import { Palette } from "./Palette.tsx";
+import { Reauthenticate } from "./Reauthenticate.tsx";
 import { SignInAgain } from "./SignInAgain.tsx";
 import { Skeleton } from "./Skeleton.tsx";
 import { Switcher } from "./Switcher.tsx";
@@ -82,7 +83,7 @@ export function Shell({ screens, root, children }: ShellProps) {
         </button>
         <Link to={root} className="brand">
           <img src="./favicon.svg" alt="" width={24} height={24} />
-          <span className="only-wide">Insulae</span>
+          <span className="hidden-narrow">Insulae</span>
         </Link>
         <Switcher open={open === "tenants"} onOpen={() => setOpen("tenants")} onClose={close} />
         <button type="button" className="find" onClick={() => setOpen("palette")}>
@@ -97,7 +98,7 @@ export function Shell({ screens, root, children }: ShellProps) {
           aria-pressed={open === "api"}
           onClick={() => setOpen(open === "api" ? undefined : "api")}
         >
-          <Icon name="api" size={16} /> <span className="only-wide">{t.api}</span>
+          <Icon name="api" size={16} /> <span className="hidden-narrow">{t.api}</span>
         </button>
         <AccountMenu />
       </header>
@@ -137,6 +138,7 @@ export function Shell({ screens, root, children }: ShellProps) {
       {open === "api" && <ApiDrawer onClose={close} />}
       {open === "palette" && <Palette screens={visible} root={root} onClose={close} />}
       {open === "keys" && <KeyList onClose={close} />}
+      <Reauthenticate />
       <SignInAgain />
     </div>
   );

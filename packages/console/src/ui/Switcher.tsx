@@ -27,7 +27,9 @@ export function Switcher({ open, onOpen, onClose }: Props) {
     <>
       <button type="button" className="switcher" aria-haspopup="dialog" onClick={onOpen}>
         <Icon name={tenant ? "tenants" : "server"} size={16} />
-        <span className="name">{tenant ? (me.tenant?.name ?? tenant) : t.platform}</span>
+        <span className="name">
+          {tenant ? (me.tenant?.name ?? tenant) : me.user.platform_admin ? t.platform : t.tenants}
+        </span>
         <Icon name="chevron" size={14} />
       </button>
       {tenant && (

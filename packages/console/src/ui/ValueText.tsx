@@ -1,5 +1,4 @@
-import { Tag } from "antd";
-import { Id, Time } from "./parts.tsx";
+import { Id, Pill, Time } from "./parts.tsx";
 
 const isTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
 const isId = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -22,6 +21,6 @@ export function ValueText({
   const text = String(value);
   if (isId.test(text)) return <Id id={text} />;
   if (isTime.test(text)) return <Time at={text} />;
-  if (isTag) return <Tag>{text}</Tag>;
+  if (isTag) return <Pill>{text}</Pill>;
   return <span className="cut">{text.slice(0, longest)}</span>;
 }

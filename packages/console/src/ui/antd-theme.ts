@@ -43,6 +43,14 @@ export const themeOf = (
   zeroRuntime: true,
   hashed: false,
   algorithm: theme === "dark" ? darkAlgorithm : defaultAlgorithm,
+  components: {
+    // A filled button's colour is too dark for a text on a dark ground.
+    Tabs: {
+      itemSelectedColor: "var(--accent)",
+      itemHoverColor: "var(--accent)",
+      inkBarColor: "var(--accent)",
+    },
+  },
   token: {
     ...tokens[theme],
     borderRadius: 8,

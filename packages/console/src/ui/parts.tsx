@@ -53,12 +53,32 @@ export function Time({ at }: { readonly at: string | null | undefined }) {
 export function Id({ id }: { readonly id: string | null | undefined }) {
   if (!id) return <span className="quiet">–</span>;
   return (
-    <span className="mono" title={id}>
+    <span className="id mono" title={id}>
       …{id.slice(-8)} <CopyButton text={id} name={id} />
     </span>
   );
 }
 
+const marks = { good: "●", warn: "‖", bad: "✕", neutral: undefined } as const;
+
+interface PillProps {
+  readonly kind?: keyof typeof marks;
+  readonly title?: string;
+  readonly children: ReactNode;
+}
+
+/** A state: never by its colour alone. */
+export function Pill({ kind = "neutral", title, children }: PillProps) {
+  const mark = marks[kind];
+  return (
+    <span className={`pill is-${kind}`} title={title}>
+      {mark && <span aria-hidden="true">{mark}</span>}
+      {children}
+    </span>
+  );
+}
+
+/** @public */
 export function NumberText({ value }: { readonly value: number | null | undefined }) {
   const language = useLanguage();
   if (value === null || value === undefined) return <span className="quiet">–</span>;
@@ -80,6 +100,7 @@ export function Bytes({ value }: { readonly value: number | null | undefined }) 
   return <span>{text}</span>;
 }
 
+/** @public */
 export function Figure({ value, name }: { readonly value: ReactNode; readonly name: string }) {
   return (
     <div className="figure">
@@ -101,7 +122,7 @@ export function Json({ value }: { readonly value: unknown }) {
   );
 }
 
-/** A secret that is shown once: the dialog closes when it was saved. */
+/** A secret that is shown once: the dialog closes when it was saved. @public */
 export function SecretOnce({
   secret,
   onSaved,

@@ -35,7 +35,9 @@ import { pagesOf } from "../pages/index.ts";
 import type { App, AppOptions } from "./app-api.ts";
 import { stockApplication } from "./application.ts";
 import { checkAppOptions } from "./check-application.ts";
-import { makeFirstAdmin } from "./first-admin.ts";
+import { consoleFor, warnOfLinks } from "./console.ts";
+import { createConsoleBuild } from "./console-build.ts";
+import { makeFirstAdmin, makeStartToken } from "./first-admin.ts";
 import { followPort } from "./follow-port.ts";
 import { createIdentify } from "./identify.ts";
 import { type Installation, migratePlacements, openInstallation } from "./installation.ts";
@@ -152,6 +154,12 @@ async function assemble(
     const lookup = hostLookup(host);
     return lookup && catalogue.find(lookup);
   };
+  // Elsewhere an answer would tell which tenants there are: one that is suspended has none.
+  const isPlatformHost = (host: string) =>
+    config.env === "production"
+      ? hostLookup(host) === undefined
+      : chain(findTenant(host), (tenant) => tenant === undefined);
+  const web = consoleFor(config, { isPlatformHost, findTenant });
   const admitHost = config.env === "production" ? undefined : developmentHosts(config, services);
   const http = createHttpServer({
     features,
@@ -204,14 +212,10 @@ async function assemble(
     name,
     dialects: new Set(dialects),
     pages: {
-      pages: pagesOf({ config, name, version }),
-      // On other hosts, a response would reveal which tenants exist: a suspended one looks like
-      // none.
-      isPlatformHost: (host) =>
-        config.env === "production"
-          ? hostLookup(host) === undefined
-          : chain(findTenant(host), (tenant) => tenant === undefined),
+      pages: pagesOf({ config, name, version, hasConsole: web !== undefined }),
+      isPlatformHost,
     },
+    console: web,
     production: config.env === "production",
     log: moduleLog(log, "http"),
     bodyLimit: config.bodyLimitBytes,
@@ -272,6 +276,8 @@ async function assemble(
   );
 
   const ensureAdmin: App["ensureAdmin"] = (admin) => makeFirstAdmin(installation, services, admin);
+  const consoleBuild = createConsoleBuild(config, log);
+  if (!worker) warnOfLinks(config, log);
   return {
     ...scope,
     ensureAdmin,
@@ -279,11 +285,14 @@ async function assemble(
     listen: createListen({
       ...{ name: ownName, config, moveTo, http, tls, logPort, log, watched },
       app: { ensureAdmin, tenants },
+      startToken: () => makeStartToken(installation, services),
+      onListening: consoleBuild.start,
       isWorker: worker !== undefined,
     }),
     tlsPort: tls.port,
     logPort: logPort.port,
     async close(onDatabaseStop) {
+      consoleBuild.stop();
       await stopServing();
       await stopFeatures();
       await services.close();

@@ -10,6 +10,8 @@ import { moduleLog } from "../kernel/telemetry/log.ts";
 import { type Catalogue, createCatalogue } from "../kernel/tenancy/catalogue.ts";
 import { createDataPlaces } from "../kernel/tenancy/data-places.ts";
 import { createHosts } from "../kernel/tenancy/hosts.ts";
+import { createIsolationProbes } from "../kernel/tenancy/isolation-probes.ts";
+import { createIsolationReport } from "../kernel/tenancy/isolation-report.ts";
 import { createTenantConfigs } from "../kernel/tenancy/tenant-config.ts";
 import { findTenant } from "../kernel/tenancy/tenant-queries.ts";
 import type { TenantSettings } from "../kernel/tenancy/tenant-settings.ts";
@@ -74,8 +76,18 @@ export function composeTenancy(
       dns,
       servers,
       plans: installation.plans,
+      isolation: {
+        probe: createIsolationProbes({ ...installation, table: probedTable(installation) }),
+        report: createIsolationReport(installation),
+      },
     },
     catalogue,
     close: () => configs.close(),
   };
 }
+
+/** Contacts, which people can see in the API as well; users, where an application has no contacts. */
+const probedTable = ({ features }: Installation) =>
+  features.some(({ name }) => name === "contacts")
+    ? { name: "contacts", column: "name" }
+    : { name: "users", column: "email" };

@@ -1,4 +1,9 @@
-import { ensureAdmin, type FirstAdmin } from "../features/accounts/accounts.feature.ts";
+import {
+  ensureAdmin,
+  type FirstAdmin,
+  issueStartToken,
+} from "../features/accounts/accounts.feature.ts";
+import { findConsole } from "./console.ts";
 import type { Installation } from "./installation.ts";
 import type { Services } from "./services.ts";
 
@@ -20,4 +25,18 @@ export async function makeFirstAdmin(
     await platform.audit({ action: "account.made_administrator", detail: { email: made.email } });
   }
   return made;
+}
+
+/**
+ * The token of the link that a server in development prints when it starts.
+ *
+ * @returns undefined without a console or an administrator, and in production, where `insulae admin link` makes one
+ */
+export async function makeStartToken(
+  { config }: Installation,
+  { platform }: Services,
+): Promise<string | undefined> {
+  if (config.env !== "development" || config.console === "off" || !findConsole()) return undefined;
+  const actor = { kind: "system", name: "start" } as const;
+  return (await issueStartToken(platform, { actor }))?.token;
 }

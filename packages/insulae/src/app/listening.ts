@@ -21,6 +21,9 @@ export interface ListenParts extends Pick<Start, "moveTo" | "watched"> {
   readonly tls: Pick<TlsEntrance, "listen">;
   readonly logPort: Pick<LogPort, "listen">;
   readonly app: Pick<App, "ensureAdmin" | "tenants">;
+  /** Makes a token that signs the administrator in once; undefined where there is no console to sign in to. */
+  readonly startToken: () => Promise<string | undefined>;
+  readonly onListening: () => void;
   readonly log: Logger;
   /** Whether it is one of several workers; their primary does one-time work for all. */
   readonly isWorker: boolean;
@@ -50,10 +53,12 @@ export function createListen(parts: ListenParts): App["listen"] {
     const admin = await firstAdmin(config, app.ensureAdmin, watched);
     const address = await open(options);
     const url = urlOf(host, address);
+    parts.onListening();
     log.info({ version, url, pid: process.pid }, "Insulae listens");
     if (watched) {
       const seconds = performance.now() / 1_000;
-      const started = { name: parts.name, version, url, config, admin, seconds };
+      const startToken = await parts.startToken();
+      const started = { name: parts.name, version, url, config, admin, startToken, seconds };
       process.stdout.write(`${welcome(started)}\n`);
     }
     return address;

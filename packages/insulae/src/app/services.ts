@@ -34,6 +34,7 @@ import { composeIdentity } from "./compose-identity.ts";
 import { type ComposedMessaging, composeMessaging } from "./compose-messaging.ts";
 import { composeTenancy } from "./compose-tenancy.ts";
 import type { Installation } from "./installation.ts";
+import { version } from "./version.ts";
 
 export interface Services {
   readonly platform: Platform;
@@ -77,6 +78,7 @@ export async function createServices(
   const messaging = composeMessaging(installation, announcements, { outbound, usage });
   const platform = createPlatform({
     config: settingsOf(config),
+    version,
     ...data,
     ...recording.services,
     ...identity.services,

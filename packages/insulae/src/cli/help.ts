@@ -55,6 +55,10 @@ export const examples = {
     ],
     ["insulae server drain eu && insulae server remove eu", "once no tenants are left on it"],
   ],
+  admin: [
+    ["insulae admin link", "if the password is lost; works while the server runs"],
+    ["insulae admin link --email ops@example.com", "another administrator's"],
+  ],
   keys: [
     ["insulae keys rotate", "every few months; users stay signed in"],
     ["insulae keys rotate --now && insulae keys retire <id>", "if a key may have leaked"],

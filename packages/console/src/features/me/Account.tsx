@@ -25,7 +25,10 @@ export default function Account() {
   const t = useText(texts);
   const { user, tenants = [] } = useMe();
   return (
-    <ScreenFrame title={t.title} about={`${user.first_name} ${user.last_name} · ${user.email}`}>
+    <ScreenFrame
+      title={t.title}
+      about={[user.first_name, user.last_name, user.email].filter(Boolean).join(" ")}
+    >
       <div className="panel">
         <h2>{t.tenants}</h2>
         {tenants.length === 0 && <Empty title={t.none} about={t.noneAbout} />}

@@ -28,6 +28,8 @@ import type { Storage } from "../storage/storage.ts";
 import type { LogHub } from "../telemetry/log-hub.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Hosts } from "../tenancy/hosts.ts";
+import type { ProbeIsolation } from "../tenancy/isolation-probes.ts";
+import type { ReportIsolation } from "../tenancy/isolation-report.ts";
 import type { Plans } from "../tenancy/plans.ts";
 import type { Servers } from "../tenancy/servers.ts";
 import type { Tenants } from "../tenancy/tenants.ts";
@@ -69,6 +71,8 @@ export interface TenancyServices {
   readonly servers: Servers;
   /** Tenants' limits, by plan. */
   readonly plans: Plans;
+  /** Shows that tenants are isolated. */
+  readonly isolation: { readonly probe: ProbeIsolation; readonly report: ReportIsolation };
 }
 
 /** Messages to people and other systems, and background work. */

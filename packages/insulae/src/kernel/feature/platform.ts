@@ -64,7 +64,10 @@ export interface Platform
     MessagingServices,
     DataServices,
     RecordingServices,
-    Scopes {}
+    Scopes {
+  /** The server's. */
+  readonly version: string;
+}
 
 export interface PlatformOptions extends Omit<Platform, keyof Scopes> {
   readonly databaseOf: <Tables>(tenant: Tenant) => TenantDatabase<Tables>;

@@ -24,7 +24,8 @@ import {
   sweepTenants,
 } from "./tenant-erasure.ts";
 import { canonicalTenantKey, slugOf } from "./tenant-key.ts";
-import { findTenant, listTenants, type TenantFilter } from "./tenant-queries.ts";
+import { countTenants, listTenants, type TenantFilter, type WantedTenants } from "./tenant-list.ts";
+import { findTenant } from "./tenant-queries.ts";
 import type { TenantSettings } from "./tenant-settings.ts";
 
 export interface NewTenant {
@@ -86,9 +87,9 @@ export interface Tenants {
   get(reference: string): Promise<Tenant>;
   /** The part that other programs may read; see `tenant-config.ts`. @throws tenantNotFound */
   config(reference: string): Promise<TenantConfig>;
-  /** Newest first. */
+  /** By default those that are active or suspended, newest first. */
   list(filter: TenantFilter): Promise<Tenant[]>;
-  count(filter: Pick<TenantFilter, "status" | "ownerAccountId">): Promise<number>;
+  count(wanted: WantedTenants): Promise<number>;
   /**
    * @param check receives the current tenant, locked; if it throws, nothing changes
    * @throws tenantNotFound, settingsTooLarge
@@ -231,17 +232,7 @@ export function createTenants(options: TenantsOptions): Tenants {
       return config;
     },
     list: (filter) => listTenants(control, filter),
-    async count({ status, ownerAccountId }) {
-      const { count } = await control
-        .selectFrom("control.tenants")
-        .select((eb) => eb.fn.countAll<string>().as("count"))
-        .where("status", "in", status ? [status] : ["active", "suspended"])
-        .$if(ownerAccountId !== undefined, (query) =>
-          query.where("owner_account_id", "=", (ownerAccountId ?? null) as AccountId | null),
-        )
-        .executeTakeFirstOrThrow();
-      return Number(count);
-    },
+    count: (wanted) => countTenants(control, wanted),
     async update(id, { name, plan, settings }, check) {
       refuseLarge(settings);
       if (settings) options.checkSettings?.(settings);

@@ -12,7 +12,7 @@ interface NewTenantValues {
   readonly plan?: string;
 }
 
-export function NewTenant({ onClose }: { readonly onClose: () => void }) {
+export default function NewTenant({ onClose }: { readonly onClose: () => void }) {
   const t = useText(texts);
   const navigate = useNavigate();
   const create = useAct((api, body: NewTenantValues) => api.post("/tenants", { body }), {

@@ -1,22 +1,26 @@
 import type { Schemas } from "@insulae/client";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { App, Button, Descriptions, Tabs } from "antd";
+import { App, Button, Descriptions, Form, Input, Tabs } from "antd";
 import { useState } from "react";
 import { useAct, useGet } from "../../../lib/api.ts";
+import { useApiContext } from "../../../lib/context.tsx";
 import { useText } from "../../../lib/i18n.ts";
 import { useFilters } from "../../../lib/search.ts";
+import { ActionButton } from "../../../ui/ActionButton.tsx";
 import { ConfirmByKey } from "../../../ui/ConfirmByKey.tsx";
 import { CopyButton } from "../../../ui/CopyButton.tsx";
+import { EditForm } from "../../../ui/EditForm.tsx";
 import { Id, Json, ScreenFrame, Time } from "../../../ui/parts.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Problem } from "../../../ui/states.tsx";
+import { IsolationTag, StatusTag } from "../../../ui/tenant-tags.tsx";
 import { UsagePlots } from "../../../ui/UsagePlots.tsx";
-import { IsolationTag, StatusTag } from "./tags.tsx";
 import { texts } from "./texts.ts";
+import { Users } from "./Users.tsx";
 
 type Shown = Schemas["Tenant"];
 
-export function Tenant({ tenant }: { readonly tenant: string }) {
+export default function Tenant({ tenant }: { readonly tenant: string }) {
   const t = useText(texts);
   const [{ tab = "overview" }, change] = useFilters();
   const found = useGet(["/tenants", tenant], (api, signal) =>
@@ -45,7 +49,8 @@ export function Tenant({ tenant }: { readonly tenant: string }) {
         items={[
           { key: "overview", label: t.overview, children: <Overview tenant={shown} /> },
           { key: "usage", label: t.usage, children: <UsagePlots tenant={shown.id} /> },
-          { key: "settings", label: t.settings, children: <Json value={shown.settings} /> },
+          { key: "users", label: t.users, children: <Users tenant={shown} /> },
+          { key: "settings", label: t.settings, children: <Settings tenant={shown} /> },
         ]}
       />
     </ScreenFrame>
@@ -72,6 +77,55 @@ function Overview({ tenant }: { readonly tenant: Shown }) {
         ]}
       />
     </div>
+  );
+}
+
+function Settings({ tenant }: { readonly tenant: Shown }) {
+  const t = useText(texts);
+  const { client } = useApiContext();
+  const [editing, setEditing] = useState(false);
+  const params = { path: { id: tenant.id } };
+  const save = useAct(
+    (api, { body, seen }: { readonly body: object; readonly seen: Shown }) =>
+      api.patch("/tenants/{id}", { params, body, ifMatch: seen }),
+    { changes: ["/tenants"] },
+  );
+  return (
+    <>
+      <div className="panel">
+        {editing ? (
+          <EditForm<Shown>
+            item={tenant}
+            names={["name", "plan"]}
+            read={() => client.get("/tenants/{id}", { params })}
+            save={(body, seen) => save.mutateAsync({ body, seen })}
+            onDone={() => setEditing(false)}
+          >
+            <Form.Item name="name" label={t.name} rules={[{ required: true }]}>
+              <Input maxLength={255} />
+            </Form.Item>
+            <Form.Item name="plan" label={t.plan} rules={[{ required: true }]}>
+              <Input />
+            </Form.Item>
+          </EditForm>
+        ) : (
+          <>
+            <Descriptions
+              column={{ xs: 1, md: 2 }}
+              items={[
+                { key: "name", label: t.name, children: tenant.name },
+                { key: "plan", label: t.plan, children: tenant.plan },
+              ]}
+            />
+            <ActionButton operation="patch /tenants/{id}" onClick={() => setEditing(true)}>
+              {t.edit}
+            </ActionButton>
+          </>
+        )}
+      </div>
+      <h2 className="section">{t.allSettings}</h2>
+      <Json value={tenant.settings} />
+    </>
   );
 }
 
@@ -109,18 +163,21 @@ function Actions({ tenant }: { readonly tenant: Shown }) {
         <Button>{t.toConsole}</Button>
       </Link>
       {tenant.status === "active" ? (
-        <Button onClick={askSuspend}>{t.suspend}</Button>
+        <ActionButton operation="post /tenants/{id}/suspend" onClick={askSuspend}>
+          {t.suspend}
+        </ActionButton>
       ) : (
-        <Button
+        <ActionButton
+          operation="post /tenants/{id}/resume"
           loading={resume.isPending}
           onClick={() => resume.mutate(undefined, { onError: failed })}
         >
           {t.resume}
-        </Button>
+        </ActionButton>
       )}
-      <Button danger onClick={() => setDeleting(true)}>
+      <ActionButton danger operation="delete /tenants/{id}" onClick={() => setDeleting(true)}>
         {t.deleteTenant}
-      </Button>
+      </ActionButton>
       {deleting && (
         <ConfirmByKey
           title={t.deleteTenant}

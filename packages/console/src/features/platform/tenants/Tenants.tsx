@@ -1,15 +1,17 @@
 import { Link, useParams } from "@tanstack/react-router";
 import { Button } from "antd";
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { useText } from "../../../lib/i18n.ts";
 import { Icon } from "../../../ui/Icon.tsx";
 import { ScreenFrame, Time } from "../../../ui/parts.tsx";
 import { ResourceList } from "../../../ui/ResourceList.tsx";
 import { Empty } from "../../../ui/states.tsx";
-import { NewTenant } from "./NewTenant.tsx";
-import { Tenant } from "./Tenant.tsx";
-import { IsolationTag, StatusTag } from "./tags.tsx";
+import { IsolationTag, StatusTag } from "../../../ui/tenant-tags.tsx";
 import { texts } from "./texts.ts";
+
+// A list doesn't wait for forms and tabs.
+const NewTenant = lazy(() => import("./NewTenant.tsx"));
+const Tenant = lazy(() => import("./Tenant.tsx"));
 
 export default function Tenants() {
   const { key } = useParams({ strict: false });
@@ -88,7 +90,11 @@ function TenantList() {
           </Empty>
         }
       />
-      {making && <NewTenant onClose={() => setMaking(false)} />}
+      {making && (
+        <Suspense>
+          <NewTenant onClose={() => setMaking(false)} />
+        </Suspense>
+      )}
     </ScreenFrame>
   );
 }

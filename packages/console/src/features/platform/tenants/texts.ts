@@ -5,8 +5,9 @@ export const texts = defineTexts({
     about:
       "Customers of this platform. Their rows are theirs: to see them, act as one of their users.",
     active: "Active",
+    allSettings: "All settings",
     created: "Created",
-    danger: "Danger",
+    edit: "Edit name and plan",
     database: "Database",
     databaseAbout: "a database of its own",
     deleteAbout: (name: string) =>
@@ -21,7 +22,6 @@ export const texts = defineTexts({
     keyWrong: "Lower-case letters, digits, _ and -; a letter or digit first",
     name: "Name",
     newTenant: "New tenant",
-    open: "Open",
     overview: "Overview",
     owner: "Owner",
     plan: "Plan",
@@ -41,15 +41,14 @@ export const texts = defineTexts({
     toConsole: "Open its console",
     usage: "Usage",
     users: "Users",
-    changedMeanwhile:
-      "Somebody has changed this tenant meanwhile. Look at it again, then repeat your change.",
   },
   de: {
     about:
       "Kunden dieser Plattform. Ihre Zeilen gehören ihnen: Wer sie sehen will, handelt als einer ihrer Benutzer.",
     active: "Aktiv",
+    allSettings: "Alle Einstellungen",
     created: "Angelegt",
-    danger: "Gefahr",
+    edit: "Name und Tarif ändern",
     database: "Datenbank",
     databaseAbout: "eine eigene Datenbank",
     deleteAbout: (name: string) =>
@@ -64,7 +63,6 @@ export const texts = defineTexts({
     keyWrong: "Kleine Buchstaben, Ziffern, _ und -; zuerst ein Buchstabe oder eine Ziffer",
     name: "Name",
     newTenant: "Neuer Mandant",
-    open: "Öffnen",
     overview: "Überblick",
     owner: "Eigentümer",
     plan: "Tarif",
@@ -84,7 +82,5 @@ export const texts = defineTexts({
     toConsole: "Seine Konsole öffnen",
     usage: "Verbrauch",
     users: "Benutzer",
-    changedMeanwhile:
-      "Jemand hat diesen Mandanten inzwischen geändert. Sehen Sie ihn sich noch einmal an, und wiederholen Sie Ihre Änderung.",
   },
 });

@@ -114,7 +114,6 @@ function ResourceScreen({ document, resource }: ScreenProps) {
   return (
     <ScreenFrame
       title={labelOf(name)}
-      about={resource.list.summary}
       actions={
         <>
           {resource.exports && (

@@ -1,20 +1,19 @@
-import { ApiError } from "@insulae/client";
-import { Button, Descriptions, Drawer, Form, Popconfirm, Space } from "antd";
+import { Button, Descriptions, Drawer, Popconfirm, Space } from "antd";
 import { useState } from "react";
 import { anyClient } from "../../../lib/any-client.ts";
 import { useAct, useGet } from "../../../lib/api.ts";
-import { type ApiDocument, bodyOf, type Resource, type Schema } from "../../../lib/document.ts";
+import { useApiContext } from "../../../lib/context.tsx";
+import { type ApiDocument, bodyOf, type Resource } from "../../../lib/document.ts";
 import { useText } from "../../../lib/i18n.ts";
 import { useMay } from "../../../lib/me.ts";
 import { useIsNarrow } from "../../../lib/use-media.ts";
-import { showRefusal } from "../../../ui/FormDialog.tsx";
+import { EditForm } from "../../../ui/EditForm.tsx";
 import { Json } from "../../../ui/parts.tsx";
 import { labelOf, SchemaFields } from "../../../ui/SchemaForm.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Problem } from "../../../ui/states.tsx";
 import { texts as shared } from "../../../ui/texts.ts";
 import { ValueText } from "../../../ui/ValueText.tsx";
-import { Conflict } from "./Conflict.tsx";
 import type { Item } from "./item.ts";
 import { texts } from "./texts.ts";
 
@@ -67,7 +66,7 @@ export function Detail({ document, resource, id, onClose }: Props) {
       {item && !editing && <Fields item={item} />}
       {item && editing && (
         <Edit
-          key={String(item.updated_at)}
+          key={id}
           document={document}
           resource={resource}
           item={item}
@@ -122,85 +121,24 @@ interface EditProps {
 }
 
 function Edit({ document, resource, item, onDone }: EditProps) {
-  const t = useText(shared);
-  const [form] = Form.useForm<Record<string, unknown>>();
-  const [wrong, setWrong] = useState<string>();
-  const [base, setBase] = useState(item);
-  const [theirs, setTheirs] = useState<Item>();
-  const schema = bodyOf(document, resource.update);
   const { path } = resource;
+  const schema = bodyOf(document, resource.update);
   const params = { path: { id: item.id } };
-  const read = useAct(
-    (api, _: undefined) => anyClient(api).get(`${path}/{id}`, { params }) as Promise<Item>,
-  );
+  const { client } = useApiContext();
   const save = useAct(
     (api, { body, seen }: { readonly body: object; readonly seen: Item }) =>
       anyClient(api).patch(`${path}/{id}`, { params, body, ifMatch: seen }),
     { changes: [path] },
   );
-  const submit = async (values: Record<string, unknown>) => {
-    setWrong(undefined);
-    try {
-      await save.mutateAsync({ body: changesOf(schema, base, values), seen: base });
-      onDone();
-    } catch (error) {
-      if (error instanceof ApiError && error.code === "precondition_failed") {
-        setTheirs(await read.mutateAsync(undefined));
-      } else {
-        setWrong(showRefusal(form, error));
-      }
-    }
-  };
   return (
-    <Form
-      form={form}
-      layout="vertical"
-      requiredMark={false}
-      initialValues={item}
-      onFinish={(values) => void submit(values)}
+    <EditForm<Item>
+      item={item}
+      names={Object.keys(schema.properties ?? {})}
+      read={() => anyClient(client).get(`${path}/{id}`, { params }) as Promise<Item>}
+      save={(body, seen) => save.mutateAsync({ body, seen })}
+      onDone={onDone}
     >
-      {theirs && (
-        <Conflict
-          names={Object.keys(schema.properties ?? {})}
-          base={base}
-          mine={form.getFieldsValue(true)}
-          theirs={theirs}
-          onChosen={(values) => {
-            form.setFieldsValue(values);
-            setBase(theirs);
-            setTheirs(undefined);
-          }}
-        />
-      )}
       <SchemaFields document={document} schema={schema} />
-      <p role="alert" className={wrong ? "bad" : "sr-only"}>
-        {wrong}
-      </p>
-      <Space>
-        <Button
-          type="primary"
-          htmlType="submit"
-          loading={save.isPending}
-          disabled={theirs !== undefined}
-        >
-          {t.save}
-        </Button>
-        <Button onClick={onDone}>{t.cancel}</Button>
-      </Space>
-    </Form>
-  );
-}
-
-/** Only what differs is sent; what was emptied is sent as null. */
-function changesOf(schema: Schema, before: Item, after: Readonly<Record<string, unknown>>): object {
-  const names = Object.keys(schema.properties ?? {});
-  const changed = names.filter(
-    (name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]),
-  );
-  return Object.fromEntries(
-    changed.map((name) => [
-      name,
-      after[name] === undefined || after[name] === "" ? null : after[name],
-    ]),
+    </EditForm>
   );
 }

@@ -2,8 +2,9 @@ import { Link } from "@tanstack/react-router";
 import { useGet } from "../../../lib/api.ts";
 import { useApiContext } from "../../../lib/context.tsx";
 import { defineTexts, useText } from "../../../lib/i18n.ts";
+import type { IconName } from "../../../lib/icons.ts";
 import { useMay, useMe } from "../../../lib/me.ts";
-import { Icon, type IconName } from "../../../ui/Icon.tsx";
+import { Icon } from "../../../ui/Icon.tsx";
 import { ScreenFrame, Time } from "../../../ui/parts.tsx";
 import { Quotas } from "../../../ui/UsagePlots.tsx";
 

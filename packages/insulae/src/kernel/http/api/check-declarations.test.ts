@@ -9,7 +9,7 @@ import { checkDeclarations } from "./check-declarations.ts";
 
 const Id = Type.Object({ id: Type.String() });
 
-/** A feature with one route, which its types would not let pass. */
+/** A feature with one route that its types would refuse. */
 const withRoute = (
   options: object,
   path = "/notes",
@@ -39,7 +39,7 @@ describe("a feature", () => {
       withRoute({ ...good, permission: "platform" }),
     ],
     ["a tenant's permission needs the context tenant", withRoute({ ...good, context: "core" })],
-    ["context global is not known", withRoute({ ...good, context: "global" })],
+    ["context global does not exist", withRoute({ ...good, context: "global" })],
     [
       "permision is not an option; did you mean permission?",
       withRoute({ ...good, permision: "notes:read" }),
@@ -66,7 +66,7 @@ describe("a feature", () => {
       "query: a schema in it is undefined",
       withRoute({ ...good, query: { type: "object", properties: { a: undefined } } }),
     ],
-    ['limit "credential" is not known', withRoute({ ...good, limit: "credential" })],
+    ['limit "credential" does not exist', withRoute({ ...good, limit: "credential" })],
     ["bodyLimit is 0; it must be a number of bytes", withRoute({ ...good, bodyLimit: 0 })],
     [
       "its path must not repeat /api/v1, which is added; or use r.absolute",
@@ -97,7 +97,7 @@ describe("a feature", () => {
       withRoute({ ...good, query: Type.Object({ a: Type.String({ pattern: "(" }) }) }),
     ],
     [
-      "etag is declared by the GET",
+      "etag belongs on the GET",
       withRoute({ ...good, params: Id, etag: true, audit: { none: "a test" } }, "/n/:id", "PUT"),
     ],
     ["etag needs an :id in the path", withRoute({ ...good, etag: "notes" })],
@@ -106,7 +106,7 @@ describe("a feature", () => {
       withRoute({ ...good, params: Id, etag: "notes" }, "/n/:id"),
     ],
     [
-      "it needs the context tenant",
+      "etag needs the context tenant",
       withRoute(
         { ...good, permission: "public", context: "any", params: Id, etag: "notes" },
         "/n/:id",
@@ -121,7 +121,7 @@ describe("a feature", () => {
     expect(() => checkDeclarations([wrong])).toThrow(problem);
   });
 
-  it("is refused where two errors have one code", () => {
+  it("is refused if two errors have the same code", () => {
     const first = defineError("note_locked", 409, "The note is locked");
     const second = defineError("note_locked", 423, "Somebody edits the note");
     const errors = (...all: ErrorFactory[]) => withRoute({ ...good, errors: all });
@@ -137,7 +137,7 @@ describe("a feature", () => {
     );
   });
 
-  it("is refused where two routes have one address, whatever its parameters are called", () => {
+  it("is refused if two routes have the same address, whatever the names of their parameters", () => {
     const route = (name: string): Route => {
       const wrong = withRoute(
         { ...good, params: Type.Object({ [name]: Type.String() }) },
@@ -155,7 +155,7 @@ describe("a feature", () => {
     );
   });
 
-  it("is refused where it is in the list twice, or another has its name, job, mail or event", () => {
+  it("is refused if it is listed twice, or shares its name, job, mail or event with another", () => {
     const run = async () => {};
     const sweep = () => job("notes.sweep", { run });
     const mail = () =>
@@ -184,7 +184,7 @@ describe("a feature", () => {
     );
   });
 
-  it("is refused where two schemas have one name", () => {
+  it("is refused if two schemas have the same name", () => {
     const named = (properties: object) => Type.Object(properties as never, { $id: "Note" });
     const first = withRoute({ ...good, response: Type.Array(named({ a: Type.String() })) });
     const route = (response: object) =>
@@ -197,7 +197,7 @@ describe("a feature", () => {
     );
   });
 
-  it("stops the server, which lists all problems of all features at once", () => {
+  it("prevents the start, with all problems of all features reported at once", () => {
     const wrong = [
       withRoute({ ...good, permission: undefined, summary: undefined }),
       { ...withRoute({ ...good, body: Id }), name: "others", permissions: new Map() },
@@ -207,7 +207,7 @@ describe("a feature", () => {
     );
   });
 
-  it("is taken where all is declared", () => {
+  it("is accepted if everything is declared", () => {
     expect(() => checkDeclarations([withRoute(good)])).not.toThrow();
   });
 });

@@ -1,17 +1,34 @@
 import { Alert, Button, Radio } from "antd";
 import { useState } from "react";
-import { useText } from "../../../lib/i18n.ts";
-import { labelOf } from "../../../ui/SchemaForm.tsx";
-import { ValueText } from "../../../ui/ValueText.tsx";
-import type { Item } from "./item.ts";
-import { texts } from "./texts.ts";
+import { defineTexts, useText } from "../lib/i18n.ts";
+import { labelOf } from "./SchemaForm.tsx";
+import { ValueText } from "./ValueText.tsx";
+
+export type Values = Readonly<Record<string, unknown>>;
+
+const texts = defineTexts({
+  en: {
+    apply: "Use these",
+    conflict: "Somebody has changed it meanwhile",
+    conflictAbout: "Choose for each field what it shall be, then save again.",
+    mine: "Mine",
+    theirs: "Theirs",
+  },
+  de: {
+    apply: "So übernehmen",
+    conflict: "Jemand hat es inzwischen geändert",
+    conflictAbout: "Wählen Sie für jedes Feld, was gelten soll, und speichern Sie noch einmal.",
+    mine: "Meins",
+    theirs: "Das der anderen",
+  },
+});
 
 interface Props {
   readonly names: readonly string[];
-  readonly base: Item;
-  readonly mine: Readonly<Record<string, unknown>>;
-  readonly theirs: Item;
-  readonly onChosen: (values: Readonly<Record<string, unknown>>) => void;
+  readonly base: Values;
+  readonly mine: Values;
+  readonly theirs: Values;
+  readonly onChosen: (values: Values) => void;
 }
 
 /** Somebody has saved meanwhile: for each field that they changed, one of the two values is chosen. */
@@ -67,7 +84,7 @@ export function Conflict({ names, base, mine, theirs, onChosen }: Props) {
               />
             </div>
           ))}
-          <Button onClick={use}>{t.change}</Button>
+          <Button onClick={use}>{t.apply}</Button>
         </>
       }
     />

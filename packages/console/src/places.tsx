@@ -3,8 +3,8 @@ import { ApiError } from "@insulae/client";
 import { useQuery } from "@tanstack/react-query";
 import { Navigate, Outlet, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, type ReactNode, Suspense, useEffect, useMemo } from "react";
-import { platformScreens } from "../features/platform/screens.ts";
-import { tenantScreens } from "../features/tenant/screens.ts";
+import { platformScreens } from "./features/platform/screens.ts";
+import { tenantScreens } from "./features/tenant/screens.ts";
 import {
   type Context,
   ContextProvider,
@@ -12,17 +12,17 @@ import {
   ownHostContext,
   platformContext,
   tenantContext,
-} from "../lib/context.tsx";
-import { type Me, MeProvider } from "../lib/me.ts";
-import { consoleUrl } from "../lib/place.ts";
-import type { Screen } from "../lib/screen.ts";
-import { noteTenant } from "../lib/tenants-used.ts";
-import { Shell } from "./Shell.tsx";
-import { Skeleton } from "./Skeleton.tsx";
-import { ProblemPage } from "./states.tsx";
+} from "./lib/context.tsx";
+import { type Me, MeProvider } from "./lib/me.ts";
+import { consoleUrl } from "./lib/place.ts";
+import type { Screen } from "./lib/screen.ts";
+import { noteTenant } from "./lib/tenants-used.ts";
+import { Shell } from "./ui/Shell.tsx";
+import { Skeleton } from "./ui/Skeleton.tsx";
+import { ProblemPage } from "./ui/states.tsx";
 
-const Antd = lazy(() => import("./antd.tsx"));
-const Account = lazy(() => import("../features/me/Account.tsx"));
+const Antd = lazy(() => import("./ui/antd.tsx"));
+const Account = lazy(() => import("./features/me/Account.tsx"));
 
 /** Whom the cookie belongs to: an account, or a user of the tenant whose host this is. */
 function useOwner() {
