@@ -112,6 +112,11 @@ describe("a migration is refused, and leaves nothing", () => {
       "does not grant SELECT to insulae_data",
     ],
     ["one that fails half-way", "alter table notes add a int; select 1/0;", "division by zero"],
+    [
+      "one that refers to another feature's table too early",
+      "select app.tenant_reference('notes', 'id', 'tags');",
+      "name that feature in this one's `dependsOn`",
+    ],
     ["one that changes rows it cannot see", "update notes set text = 'x';", "row-level security"],
     [
       "a plain foreign key",
