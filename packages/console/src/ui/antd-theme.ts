@@ -39,6 +39,8 @@ const tokens = {
 export const themeOf = (
   theme: Theme,
   { darkAlgorithm, defaultAlgorithm }: typeof antdTheme,
+  /** A tenant's own, on which white text can be read. */
+  primary?: string,
 ): ThemeConfig => ({
   zeroRuntime: true,
   hashed: false,
@@ -53,6 +55,7 @@ export const themeOf = (
   },
   token: {
     ...tokens[theme],
+    ...(primary && { colorPrimary: primary }),
     borderRadius: 8,
     fontFamily: "var(--sans)",
     fontFamilyCode: "var(--mono)",
