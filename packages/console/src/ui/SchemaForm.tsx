@@ -75,8 +75,7 @@ function fieldOf(document: ApiDocument, schema: Schema) {
     case "string":
       if (schema.format === "date") return <Input type="date" />;
       if (schema.format === "date-time") return <DateTimeField />;
-      if ((schema.maxLength ?? 0) > longText)
-        return <Input.TextArea autoSize={{ minRows: 2, maxRows: 12 }} />;
+      if ((schema.maxLength ?? 0) > longText) return <Input.TextArea rows={3} />;
       return <Input type={schema.format === "email" ? "email" : "text"} />;
     default:
       return <JsonField />;
@@ -122,7 +121,7 @@ function JsonField({ id, value, onChange }: FieldProps<unknown>) {
     <Input.TextArea
       id={id}
       className="mono"
-      autoSize={{ minRows: 2, maxRows: 14 }}
+      rows={3}
       value={text}
       onChange={({ target }) => onChange?.(target.value)}
       onBlur={({ target }) => onChange?.(parse(target.value))}

@@ -9,8 +9,6 @@ import { Empty, Problem } from "./states.tsx";
 
 const texts = defineTexts({
   en: {
-    asTable: "As a table",
-    day: "Day",
     days: (count: number) => `${count} days`,
     empty: "Nothing was measured yet",
     emptyAbout: "Usage is measured once a day.",
@@ -20,8 +18,6 @@ const texts = defineTexts({
     range: "Range",
   },
   de: {
-    asTable: "Als Tabelle",
-    day: "Tag",
     days: (count: number) => `${count} Tage`,
     empty: "Noch nichts gemessen",
     emptyAbout: "Der Verbrauch wird einmal am Tag gemessen.",
@@ -77,19 +73,6 @@ export function UsagePlots({ tenant }: { readonly tenant: string }) {
                 title={nameOf(metric)}
                 points={points.map(({ day, amount }) => ({ name: day, value: amount }))}
               />
-              <details>
-                <summary className="quiet">{t.asTable}</summary>
-                <table className="plain">
-                  <tbody>
-                    {points.map(({ day, amount }) => (
-                      <tr key={day}>
-                        <th scope="row">{day}</th>
-                        <td>{amount}</td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
-              </details>
             </div>
           ))}
         </div>
