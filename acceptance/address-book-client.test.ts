@@ -1,6 +1,6 @@
 /**
- * An address book's own client, against a started server: what it calls from sign-in to log-out, first by
- * itself, then as a page of another origin in a real browser.
+ * An address book's own client against a running server: its calls from sign-in to log-out, first
+ * alone, then as a page of another origin in a real browser.
  */
 import type { Server } from "node:http";
 import type { Page } from "playwright-core";
@@ -58,8 +58,8 @@ type Send = (
 ) => Promise<{ readonly status?: number; readonly body?: any }>;
 
 /**
- * The client: it sends JSON or nothing, takes JSON only, and everything that is not of `data` is the
- * answer itself. After sign-in it sends its token, and as X-Tenant-ID what it read in the token.
+ * The client: it sends and accepts only JSON, and treats everything outside `data` as the response
+ * itself. After sign-in it sends its token, and as X-Tenant-ID the tenant in the token.
  */
 function createClient(send: Send) {
   let session: { token: string; tenant: string } | undefined;
@@ -110,7 +110,7 @@ const contact = {
   phone: "+1-555-0123",
 };
 
-/** All that it does with contacts, and with its session. */
+/** All its calls for contacts and its session. */
 async function workThrough(send: Send) {
   const { call, logIn, refresh, logOut } = createClient(send);
   expect(await logIn("ada", password, tenant_id)).toEqual({ user: "ada", tenant: tenant_id });
@@ -150,9 +150,9 @@ async function workThrough(send: Send) {
 describe("its client", () => {
   const send: Send = (method, path, body, headers = {}) => client(method, path, { body, headers });
 
-  test("signs in, keeps contacts, goes on with its session and logs out", () => workThrough(send));
+  test("signs in, manages contacts, refreshes its session and logs out", () => workThrough(send));
 
-  test("is refused where it names another tenant than the host's", async () => {
+  test("is refused if it names another tenant than the host's", async () => {
     await client("POST", "/tenants", { body: { id: "tenant2", name: "Two" } });
     const body = { username_or_email: "ada", password, tenant_id: "tenant2" };
     const reply = await client("POST", "/api/auth/login", { body });
@@ -169,7 +169,7 @@ describe("its client", () => {
     expect([list.status, list.body.message]).toEqual([403, "Tenant access denied"]);
   });
 
-  test("shows a platform administrator the tenants, and nobody a database's URL", async () => {
+  test("shows tenants to a platform administrator, and a database's URL to nobody", async () => {
     const { body } = await client("POST", "/api/auth/login", {
       body: { username_or_email: adminEmail, password: adminPassword },
     });
@@ -202,7 +202,7 @@ describe("its client", () => {
     expect(server.output()).not.toContain("sesame");
   });
 
-  test("is no administrator by being signed in", async () => {
+  test("is not an administrator just by being signed in", async () => {
     const { body } = await client("POST", "/api/auth/login", {
       body: { username_or_email: "ada", password },
     });
@@ -233,7 +233,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
     return { tab, send };
   };
 
-  test("a page of an allowed origin does all that its client does, with its headers", async () => {
+  test("a page of an allowed origin can do everything that its client does, with its headers", async () => {
     const { tab, send } = await opened(page);
     await workThrough(send);
     await tab.close();

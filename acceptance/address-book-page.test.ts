@@ -1,6 +1,6 @@
 /**
- * The example `examples/address-book` in a real browser: a page that uses the client. What it shows is
- * of one tenant, as long as its session lasts.
+ * The example `examples/address-book` in a real browser: a page that uses the client. It shows one
+ * tenant's data while the session lasts.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -42,7 +42,7 @@ async function startExample(): Promise<void> {
   });
 }
 
-/** Ada's account owns two tenants, with a contact each; globex has a user of its own as well. */
+/** Ada's account owns two tenants, with a contact each; globex also has a user of its own. */
 async function makeTenants(): Promise<void> {
   const account = await client("POST", "/api/v1/auth/register", { body: person });
   for (const [key, name] of [
@@ -90,26 +90,26 @@ describe.skipIf(!browserPath)("the address book in a browser", () => {
   const contacts = () => page.locator("#contacts li span:first-child").allTextContents();
   const asked = (method: string, path: string) =>
     requests.filter((sent) => sent.method() === method && new URL(sent.url()).pathname === path);
-  /** Changes what the page keeps, as time or another program would. */
+  /** Changes the page's stored data, as time or another program would. */
   const change = (changes: object) =>
     page.evaluate((changes) => {
       const kept = JSON.parse(localStorage.getItem("insulae") ?? "{}");
       localStorage.setItem("insulae", JSON.stringify({ ...kept, ...changes }));
     }, changes);
 
-  test("the host says whose address book it is", async () => {
+  test("the host selects the address book", async () => {
     await signIn(url.replace("localhost", "globex.localhost"));
     expect(await contacts()).toEqual(["Of Globex"]);
     expect(await page.textContent("#tenant")).toBe("globex");
     expect(await page.isVisible("#tenants")).toBe(false);
   });
 
-  test("another tenant gets another header, and nothing of the first is left, nor comes late", async () => {
+  test("another tenant gets another header, and no late response of the first", async () => {
     await signIn();
     expect(await contacts()).toEqual(["Of Acme"]);
     expect(await asked("GET", "/api/v1/contacts").at(-1)?.headerValue("x-tenant")).toBe("acme");
 
-    // Acme's list is asked for once more, and its answer waits until after the switch.
+    // Acme's list is requested once more, and its response is delayed until after the switch.
     let release = () => {};
     const held = new Promise<void>((resolve) => {
       release = resolve;
@@ -130,7 +130,7 @@ describe.skipIf(!browserPath)("the address book in a browser", () => {
     expect(await page.textContent("#tenant")).toBe("globex");
   });
 
-  test("a token that has ended is refreshed once, and nobody notices", async () => {
+  test("an expired token is refreshed once, unnoticed", async () => {
     await signIn();
     for (const ended of [{ renewAt: 0 }, { accessToken: "ended" }]) {
       await change(ended);
@@ -143,7 +143,7 @@ describe.skipIf(!browserPath)("the address book in a browser", () => {
     }
   });
 
-  test("two tabs whose token has ended both go on", async () => {
+  test("two tabs with an expired token both continue", async () => {
     await signIn();
     const tabs = [page, await context.newPage()];
     for (let round = 0; round < 3; round += 1) {
@@ -154,7 +154,7 @@ describe.skipIf(!browserPath)("the address book in a browser", () => {
     await tabs[1]?.close();
   });
 
-  test("a refresh that is refused signs out, and leaves nothing to see", async () => {
+  test("a refused refresh signs out, and leaves nothing visible", async () => {
     await signIn();
     await change({ accessToken: "ended", refreshToken: "ended" });
     await page.reload();
@@ -164,7 +164,7 @@ describe.skipIf(!browserPath)("the address book in a browser", () => {
     expect(asked("POST", "/api/v1/auth/refresh")).toHaveLength(1);
   });
 
-  test("nothing is deleted before somebody has said yes", async () => {
+  test("nothing is deleted without confirmation", async () => {
     await signIn();
     await page.fill("#add [name=name]", "Short-lived <b>");
     await page.click("#add button");
@@ -180,7 +180,7 @@ describe.skipIf(!browserPath)("the address book in a browser", () => {
     expect(requests.filter((sent) => sent.method() === "DELETE")).toHaveLength(1);
   });
 
-  test("the log is shown as it is written", async () => {
+  test("the log is streamed", async () => {
     await signIn();
     await page.fill("#add [name=name]", "Logged");
     await page.click("#add button");

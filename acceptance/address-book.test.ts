@@ -1,8 +1,9 @@
 /**
- * An address book with live logs: its document from top to bottom, its command lines and clients as they
- * stand there.
+ * An address book with live logs: its document from top to bottom, with its command lines and
+ * clients verbatim.
  *
- * Long because the document is: its programs stand here whole, and one server serves all of them.
+ * Long because the document is: its programs are included in full, and one server serves all of
+ * them.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { on, once } from "node:events";
@@ -38,7 +39,7 @@ const start = (env: Readonly<Record<string, string>> = {}) =>
       RATE_LIMIT_CREDENTIALS: "0",
       RATE_LIMIT_ANONYMOUS: "0",
       APP_WS_PORT: String(ports.logs),
-      // Of its environment, what is neither database nor address.
+      // Its environment without database and addresses.
       MAX_AGE: "604800",
       LOG_FILE: `${folder.path}/logs/app.log`,
       CORS_ORIGINS: `http://localhost:3000,http://localhost:4321,http://localhost:${portOf(page)}`,
@@ -71,7 +72,7 @@ const logIn = (username_or_email: string, secret = password) =>
 const uuid = expect.stringMatching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 
 describe("its command lines", () => {
-  test("sign up, log in, keep contacts", () => {
+  test("sign up, log in, manage contacts", () => {
     const [signedUp = "", , empty = "", added = "", listed = "", shown = ""] = shell([
       `# Register a new user (tenant context derived server-side)
 curl -X POST http://localhost:8000/api/auth/signup \\
@@ -113,7 +114,7 @@ curl -X POST http://localhost:8000/api/address-book \\
     expect([exp - iat, tenant_id]).toEqual([604_800, "demo_tenant"]);
   });
 
-  test("are refused in its words", async () => {
+  test("are refused with its error texts", async () => {
     await client("POST", "/tenants", { body: { id: "tenant2", name: "Two" } });
     const other = await client("POST", "/auth/register", {
       tenant: "tenant2",
@@ -141,7 +142,7 @@ curl -X POST http://localhost:8000/api/address-book \\
     ]);
   });
 
-  test("belong to the host's tenant, and are refused where their body names another", async () => {
+  test("use the host's tenant, and are refused if their body names another", async () => {
     const [status = ""] = shell([
       `curl -s -X POST http://localhost:8000/api/auth/login -H "Host: tenant2.localhost" \\
   -H "Content-Type: application/json" \\
@@ -173,7 +174,7 @@ test("a person signs up once, and logs in by username or e-mail", async () => {
   expect(wrong.status).toBe(401);
 });
 
-test("a contact is added, changed and deleted, and what is none leaves nothing", async () => {
+test("a contact is added, changed and deleted, and an invalid one changes nothing", async () => {
   const contact = { name: "Ada", email: "ada@example.com", phone: "+4412345" };
   const made = await client("POST", "/api/address-book", { token, body: contact });
   expect([made.status, made.body]).toMatchObject([201, { id: uuid, ...contact }]);
@@ -195,7 +196,7 @@ test("a contact is added, changed and deleted, and what is none leaves nothing",
   expect((await client("GET", path, { token })).body).toMatchObject({ status: 404 });
 });
 
-test("it says that it is healthy, pong, and that the old address of the log is gone", async () => {
+test("it reports that it is healthy, pong, and that the log's old address is gone", async () => {
   expect((await client("GET", "/health")).status).toBe(200);
   expect((await client("GET", "/api/ping")).body).toEqual({ message: "pong" });
   const [gone = ""] = shell(["curl http://localhost:8000/api/logs"]);
@@ -211,7 +212,7 @@ const stream = () => `ws://localhost:${ports.logs}/logs`;
 const bearer = (shown: string) => ({ Authorization: `Bearer ${shown}` });
 const someLine = /\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\] [A-Z]+ \[[\w:]+\] .+/;
 
-/** What `say` gives, once it holds a line; requests are made until then, so that there are some. */
+/** The output of `say` once it has a line; requests are sent until then. */
 const untilLine = (say: () => string, line = /Log: \[/) =>
   expect
     .poll(
@@ -224,7 +225,7 @@ const untilLine = (say: () => string, line = /Log: \[/) =>
     .toMatch(line);
 
 describe("the log stream", () => {
-  test("comes to its program for Node", async () => {
+  test("works with its program for Node", async () => {
     const program = `
 const WebSocket = require('ws');
 
@@ -258,7 +259,7 @@ ws.on('close', () => {
     child.stdout?.on("data", (text) => {
       output += text;
     });
-    // Since its version 8, `ws` gives buffers: this one begins with the time in brackets, "[2".
+    // Since version 8, `ws` returns buffers: this one begins with the time in brackets, "[2".
     await untilLine(() => output, /Connected to log stream\nLog: <Buffer 5b 32/);
     await end(child);
   });
@@ -304,7 +305,7 @@ ws.onclose = () => {
       return { opened, said };
     };
 
-    test("comes to its page with the token in the address", async () => {
+    test("works with its page and the token in the URL", async () => {
       const { opened, said } = await openPage();
       await opened.addScriptTag({ content: filledIn(byQuery + rest) });
       await untilLine(() => said.join("\n"));
@@ -312,7 +313,7 @@ ws.onclose = () => {
       await opened.close();
     });
 
-    test("comes to its page with the cookie of the log-in, which no script can read", async () => {
+    test("works with its page and the log-in's cookie, which no script can read", async () => {
       const { opened, said } = await openPage();
       const refused = await handshake(stream(), { origin: `http://localhost:${portOf(page)}` });
       expect(refused.status).toBe(403);
@@ -332,7 +333,7 @@ ws.onclose = () => {
     });
   });
 
-  test("gives the same lines to all who watch, at both addresses, as its text", async () => {
+  test("sends the same lines to all viewers, at both addresses, as its document says", async () => {
     const addresses = [stream(), stream(), `${server.url.replace("http", "ws")}/api/ws/logs`];
     const viewers = addresses.map((url) => new WebSocket(url, { headers: bearer(token) }));
     await Promise.all(viewers.map((viewer) => once(viewer, "open")));
@@ -346,18 +347,18 @@ ws.onclose = () => {
     for (const viewer of viewers) viewer.close();
   });
 
-  test("is refused with 403 to who shows no token, or none that is valid", async () => {
+  test("is refused with 403 without a valid token", async () => {
     const none = await handshake(stream());
     const wrong = await handshake(stream(), bearer("not-a-token"));
     const inAddress = await handshake(`${stream()}?token=not-a-token`);
     expect([none.status, wrong.status, inAddress.status]).toEqual([403, 403, 403]);
     for (const { text } of [none, wrong, inAddress]) expect(text).not.toContain("not-a-token");
-    // Which is how its `wscat -c ws://localhost:9000/logs` fares.
+    // Its `wscat -c ws://localhost:9000/logs` is treated the same.
     const [error] = await once(new WebSocket(stream()), "error");
     expect(String(error)).toContain("403");
   });
 
-  test("leaves who connected in the log file, and no token or password", async () => {
+  test("records in the log file who connected, without tokens or passwords", async () => {
     const viewer = new WebSocket(`${stream()}?token=${token}`);
     await once(viewer, "open");
     viewer.close();
@@ -385,12 +386,12 @@ describe("with its settings of the log stream", () => {
     adminToken = (await client("POST", "/api/v1/auth/login", { body })).body.token;
   });
 
-  test("WS_LOGS_ADMIN_USER lets in whom it names, and nobody else", async () => {
+  test("WS_LOGS_ADMIN_USER admits those it names, and nobody else", async () => {
     expect((await handshake(stream(), bearer(token))).status).toBe(403);
     expect((await handshake(stream(), bearer(adminToken))).status).toBe(101);
   });
 
-  test("CORS_ALLOWED_ORIGINS are compared whole", async () => {
+  test("CORS_ALLOWED_ORIGINS are compared exactly", async () => {
     const from = async (origin: string) =>
       (await handshake(stream(), { ...bearer(adminToken), origin })).status;
     for (const origin of [
@@ -413,12 +414,12 @@ describe("with its settings of the log stream", () => {
     expect(text).not.toContain("app.example.com");
   });
 
-  test("WS_LOG_FORMAT=json shows objects, and a slow reader is warned of what it missed", async () => {
+  test("WS_LOG_FORMAT=json sends objects, and a slow reader learns what it missed", async () => {
     const viewer = new WebSocket(stream(), { headers: bearer(adminToken) });
     const lines: string[] = [];
     viewer.on("message", (data) => lines.push(String(data)));
     await once(viewer, "open");
-    // With room for a line alone, what comes within a moment is too much.
+    // With room for a single line, lines arriving together are too many.
     await expect
       .poll(async () => {
         const many = Array.from({ length: 10 }, () => client("GET", "/api/ping"));
@@ -453,7 +454,7 @@ async function end(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-/** The line of the request, which the viewer gets among others. */
+/** The request's line, among others that the viewer gets. */
 async function lineOf(viewer: WebSocket, request: Promise<string>): Promise<string> {
   for await (const [data] of on(viewer, "message")) {
     if (String(data).includes(await request)) return String(data);

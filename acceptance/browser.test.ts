@@ -1,4 +1,4 @@
-/** What a real browser makes of it: cookies with their attributes, CSRF, CORS. */
+/** Behaviour in a real browser: cookies with their attributes, CSRF, CORS. */
 import type { Server } from "node:http";
 import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -13,7 +13,7 @@ let pages: { readonly allowed: Server; readonly foreign: Server };
 let context: BrowserContext;
 
 const allowedOrigin = () => `http://localhost:${portOf(pages.allowed)}`;
-// Another name, so that it is another site as well.
+// A different name, so that it is a different site too.
 const foreignOrigin = () => `http://127.0.0.1:${portOf(pages.foreign)}`;
 
 describe.skipIf(!browserPath)("in a browser", () => {
@@ -88,7 +88,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
     const page = await open(foreignOrigin());
     expect(await fetchFrom(page, api("/auth/me"), {})).toEqual({});
     expect(await fetchFrom(page, api("/contacts"), postJson({ name: "Mallory" }))).toEqual({});
-    // Without a preflight, as forms do it, blind; even with the token, which it should not know.
+    // Without a preflight, as forms do, blindly; even with the token, which it should not know.
     await fetchFrom(page, api("/contacts"), {
       method: "POST",
       mode: "no-cors",
@@ -101,7 +101,7 @@ describe.skipIf(!browserPath)("in a browser", () => {
     expect(await count()).toBe(before);
   });
 
-  test("a log-out takes the cookie away, and the session with it", async () => {
+  test("a log-out removes the cookie, and ends the session", async () => {
     const page = await open(allowedOrigin());
     const { body } = await signIn(page);
     const csrf = { "x-csrf-token": body.csrf_token };

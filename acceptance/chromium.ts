@@ -1,6 +1,6 @@
 /**
- * A real browser. It takes a Chromium (`CHROMIUM`, or on the PATH); without one the tests that need it
- * are left out, and the run says so; in CI they fail instead.
+ * A real browser. Needs a Chromium (`CHROMIUM`, or on the PATH); without it, the tests that need it
+ * are skipped, which the run reports; in CI they fail.
  */
 import { accessSync, constants } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -17,7 +17,7 @@ const isProgram = (path: string): boolean => {
   }
 };
 
-/** Undefined where there is none. */
+/** Undefined if there is none. */
 export const browserPath = [
   process.env.CHROMIUM ?? "",
   ...["chromium", "chromium-browser", "google-chrome"].flatMap((name) =>
@@ -29,10 +29,10 @@ if (!browserPath) {
   if (process.env.INSULAE_TEST_BROWSER === "required") {
     throw new Error("There is no chromium on the PATH, and INSULAE_TEST_BROWSER is `required`");
   }
-  console.warn("LEFT OUT: the tests with a real browser (install chromium, or set CHROMIUM)");
+  console.warn("SKIPPED: the tests with a real browser (install chromium, or set CHROMIUM)");
 }
 
-/** @param folder where it keeps its profile */
+/** @param folder for its profile */
 export const launchBrowser = (folder: string): Promise<BrowserContext> =>
   chromium.launchPersistentContext(folder, {
     executablePath: browserPath ?? "",
@@ -48,7 +48,7 @@ export const launchBrowser = (folder: string): Promise<BrowserContext> =>
     ],
   });
 
-/** A page without anything, on an origin of its own. */
+/** An empty page on its own origin. */
 export const servePage = async (): Promise<Server> => {
   const made = createServer((_request, response) => {
     response.setHeader("content-type", "text/html");
@@ -61,13 +61,13 @@ export const servePage = async (): Promise<Server> => {
 export const portOf = (made: Server): number => (made.address() as AddressInfo).port; // it listens
 
 export interface Seen {
-  /** Undefined: the browser kept it from the page. */
+  /** Undefined: the browser hid it from the page. */
   readonly status?: number;
   // biome-ignore lint/suspicious/noExplicitAny: tests read what they expect out of it
   readonly body?: any;
 }
 
-/** `fetch` as a page of that origin does it. */
+/** Calls `fetch` from a page of that origin. */
 export const fetchFrom = (page: Page, url: string, init: object): Promise<Seen> =>
   page.evaluate(
     async ([url, init]) => {

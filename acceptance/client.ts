@@ -1,4 +1,4 @@
-/** HTTP as a client of the API speaks it. */
+/** An HTTP client of the API. */
 export interface Reply {
   readonly status: number;
   readonly headers: Headers;
@@ -38,7 +38,7 @@ export const clientOf =
     };
   };
 
-/** A tenant with one signed-in user, made through the API. */
+/** Creates a tenant with one signed-in user through the API. */
 export async function newTenantWithUser(
   client: Client,
   tenant: { key: string; isolation: "pool" | "schema" | "database" },

@@ -1,6 +1,6 @@
 /**
- * A core, and organizations that the header `X-TENANT` names: what its document promises from top to
- * bottom. It has no command lines; its requests are made of its routes and fields.
+ * A core, and organizations selected by the header `X-TENANT`: the promises of its document from
+ * top to bottom. It has no command lines; the requests are derived from its routes and fields.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Client, clientOf } from "./client.ts";
@@ -39,7 +39,7 @@ const logIn = (email: string, tenant?: string) =>
 const me = (token: string, tenant?: string) =>
   client("GET", "/users/me", { token, ...(tenant && { tenant }) });
 
-/** The token of the mail that verifies the address. */
+/** The token in the e-mail that verifies the address. */
 async function mailedToken(email: string): Promise<string> {
   let text = "";
   await expect
@@ -66,7 +66,7 @@ describe("from the core to an organization's user", () => {
   let organization: string;
   let token: string;
 
-  test("who registers without the header is of the core, and gets a token at once", async () => {
+  test("registering without the header creates a core account, with a token at once", async () => {
     const { status, body } = await register(owner);
     expect([status, body]).toMatchObject([
       201,
@@ -78,7 +78,7 @@ describe("from the core to an organization's user", () => {
     ]);
   });
 
-  test("the mailed token verifies the address, once; another one is not found", async () => {
+  test("the mailed token verifies the address once; another one is not found", async () => {
     const mailed = await mailedToken(owner);
     expect((await client("GET", `/auth/verify?token=${mailed}`)).status).toBe(200);
     for (const none of [mailed, "wrong"]) {
@@ -87,7 +87,7 @@ describe("from the core to an organization's user", () => {
     }
   });
 
-  test("the log-in of the core gives a token that says whether they own", async () => {
+  test("a core log-in returns a token that says whether the account owns an organization", async () => {
     const { status, body } = await logIn(owner);
     expect([status, body.token_type]).toEqual([200, "bearer"]);
     core = body.access_token;
@@ -98,7 +98,7 @@ describe("from the core to an organization's user", () => {
     expect(shown).toMatchObject({ email: owner, is_owner: true, is_verified: true });
   });
 
-  test("an owner makes an organization, the first of which is number 1", async () => {
+  test("an owner creates an organization, the first of which is number 1", async () => {
     const made = await client("POST", "/organizations", { token: core, body: { name: "Acme" } });
     const owner_id = claimsOf(core).sub;
     const created_at = expect.any(String);
@@ -112,7 +112,7 @@ describe("from the core to an organization's user", () => {
     expect([status, body.user]).toMatchObject([200, { email: owner, is_active: true }]);
   });
 
-  test("who registers with the header is the organization's user", async () => {
+  test("registering with the header creates a user of the organization", async () => {
     const { status, body } = await register(member, organization);
     expect([status, body]).toMatchObject([
       201,
@@ -124,7 +124,7 @@ describe("from the core to an organization's user", () => {
     expect((await me(token, organization)).body).toMatchObject({ email: member, is_active: true });
   });
 
-  test("a user who is not active can't log in, and is out at once", async () => {
+  test("an inactive user can't log in, and is signed out at once", async () => {
     const { body } = await logIn(owner, organization);
     const user = await me(token, organization);
     const path = `/api/v1/users/${user.body.id}`;
@@ -137,7 +137,7 @@ describe("from the core to an organization's user", () => {
     token = (await logIn(member, organization)).body.access_token;
   });
 
-  test("an expired token is rejected, wherever it was good", async () => {
+  test("an expired token is rejected everywhere", async () => {
     const { exp } = claimsOf(token);
     expect((await me(resigned(token, secret, { exp }), organization)).status).toBe(200);
     const past = Math.floor(Date.now() / 1000) - 60;
@@ -151,7 +151,7 @@ describe("from the core to an organization's user", () => {
   });
 });
 
-test("the header decides: none is the core, a number an organization, anything else nobody's", async () => {
+test("the header selects: absent the core, a number an organization, anything else nothing", async () => {
   const { token, number } = await newOrganization("decides@core.example");
   expect((await me(token)).body).toHaveProperty("is_owner");
   const user = await logIn("decides@core.example", number);
@@ -163,7 +163,7 @@ test("the header decides: none is the core, a number an organization, anything e
   }
 });
 
-describe("a token is good in its own context only", () => {
+describe("a token is valid in its own context only", () => {
   let one: Awaited<ReturnType<typeof newOrganization>>;
   let two: typeof one;
   let member: { readonly access_token: string; readonly user: { readonly id: string } };
@@ -175,7 +175,7 @@ describe("a token is good in its own context only", () => {
     await register("first@two.example", two.number);
   });
 
-  test("one organization's is refused by the other", async () => {
+  test("one organization's token is refused by the other", async () => {
     const there = await me(member.access_token, two.number);
     expect([there.status, there.body]).toEqual([403, { detail: "Tenant access denied" }]);
     const { status } = await client("GET", "/api/users", {
@@ -185,21 +185,21 @@ describe("a token is good in its own context only", () => {
     expect(status).toBe(403);
   });
 
-  test("the core's is refused in an organization, an organization's in the core", async () => {
+  test("a core token is refused in an organization, and vice versa", async () => {
     expect((await me(one.token, one.number)).status).toBe(401);
     const token = member.access_token;
     const made = await client("POST", "/organizations", { token, body: { name: "Mine" } });
     expect(made.status).toBe(401);
   });
 
-  test("a refresh token is no access token", async () => {
+  test("a refresh token can't be used as an access token", async () => {
     const body = { email: "first@one.example", password };
     const login = await client("POST", "/api/v1/auth/login", { tenant: one.number, body });
     expect((await me(login.body.access_token, one.number)).status).toBe(200);
     expect((await me(login.body.refresh_token, one.number)).status).toBe(401);
   });
 
-  test("and a header that contradicts the host is refused, whoever calls", async () => {
+  test("a header that contradicts the host is refused, whoever calls", async () => {
     const key = async ({ number, token }: typeof one) =>
       (await client("GET", `/api/v1/tenants/${number}`, { token })).body.slug;
     const slug = await key(two);
@@ -216,7 +216,7 @@ describe("a token is good in its own context only", () => {
   });
 });
 
-test("it says how it and its database are", async () => {
+test("it reports its own health and its database's", async () => {
   const health = await client("GET", "/health");
   expect(health.body).toEqual({
     status: "healthy",
@@ -227,7 +227,7 @@ test("it says how it and its database are", async () => {
   expect([database.status, database.body]).toEqual([200, { database: "healthy" }]);
 });
 
-test("each request is in its metrics, by their names", async () => {
+test("its metrics count each request, under their names", async () => {
   const count = async () => {
     const { body } = await client("GET", "/metrics");
     expect(body).toContain("# TYPE http_requests_total counter\n");
@@ -240,7 +240,7 @@ test("each request is in its metrics, by their names", async () => {
   await expect.poll(count).toBe(before + 1);
 });
 
-test("where e-mails are verified first, nobody logs in before, and everybody after", async () => {
+test("with required verification, nobody can log in before it", async () => {
   await server.stop();
   server = await start({ EMAIL_VERIFICATION: "required" });
   const email = "unverified@core.example";

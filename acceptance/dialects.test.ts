@@ -1,4 +1,4 @@
-/** That all of them work at once, on one server and the same data; each has a file of its own beside this one. */
+/** All dialects work together, on one server and the same data; each has its own test file too. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Client, clientOf } from "./client.ts";
 import { type StartedServer, startServer, temporaryFolder } from "./server.ts";
@@ -23,7 +23,7 @@ afterAll(async () => {
   await folder?.remove();
 });
 
-/** All that the documents name. The WebSocket answers a plain request with 426. */
+/** Everything that the documents name. The WebSocket answers a plain request with 426. */
 const documented = `
 POST /admin/tenants
 GET /api-docs/openapi.json
@@ -90,7 +90,7 @@ POST /tenants
 GET /users/me
 `;
 
-test("every documented address is in the reference, and answered", async () => {
+test("every documented address is in the reference, and works", async () => {
   const documents = ["/api-docs/openapi.json", "/api-docs/dialects.json"];
   const paths = await Promise.all(
     documents.map(async (url) => (await client("GET", url)).body.paths as Record<string, object>),
@@ -117,7 +117,7 @@ test("every documented address is in the reference, and answered", async () => {
       return [line, (await client(method, url, { tenant: "demo_tenant" })).status] as const;
     }),
   );
-  // Strangers say by the host which tenant they mean: nobody lists tenants by their names.
+  // Strangers select the tenant by the host: nobody can enumerate tenants by name.
   const byHost = "GET /api/tenant/info";
   expect(
     answers.filter(([line, status]) => [404, 405, 500].includes(status) && line !== byHost),
@@ -132,13 +132,13 @@ describe("host-routing: the routes of its document", () => {
   const at = (host: string, path: string, ...headers: readonly string[]) =>
     `curl -s -w '\n%{http_code}' -H "Host: ${host}" ${headers.map((header) => `-H '${header}'`).join(" ")} \\
   http://localhost:8000${path}`;
-  /** The status, and the body. */
+  /** The status and the body. */
   const answer = (text: string | undefined) => {
     const [body = "", status] = (text ?? "").split("\n");
     return [Number(status), JSON.parse(body)];
   };
 
-  test("a tenant registered while the server runs answers at its hosts", async () => {
+  test("a tenant registered at run time is served at its hosts", async () => {
     const register = (tenant_id: string, names: readonly string[]) =>
       client("POST", "/admin/tenants", { body: { tenant_id, hosts: names } });
     const made = await register("tenant-1", hosts);
@@ -167,7 +167,7 @@ describe("host-routing: the routes of its document", () => {
     expect([wrong.status, wrong.body]).toEqual([400, { error: "Invalid request" }]);
   });
 
-  test("where there is no tenant, none is found", () => {
+  test("without a tenant, the host is not found", () => {
     const none = { error: "Tenant not found" };
     const [data, info] = shell([
       at("nobody.example.com", "/api/data"),
@@ -179,7 +179,7 @@ describe("host-routing: the routes of its document", () => {
     ]);
   });
 
-  test("people log in at their host, see what is theirs, and nothing at another's", async () => {
+  test("people log in at their host, see their own data, and nothing at another's", async () => {
     const registered = await client("POST", "/api/v1/auth/register", {
       tenant: "tenant-1",
       body: { email, password },
@@ -213,7 +213,7 @@ describe("host-routing: the routes of its document", () => {
   });
 });
 
-test("what is made by one of them is there in the others", async () => {
+test("data created through one dialect is visible in the others", async () => {
   const password = "a-Fine-passphrase-7";
   const [username, email] = ["ada", "ada@example.com"];
   await client("POST", "/api/auth/signup", { body: { username, email, password } });

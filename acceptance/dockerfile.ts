@@ -1,13 +1,14 @@
 /**
- * A Dockerfile, carried out without an engine: each stage is a folder in place of an image's `/`, and commands
- * run on this machine, with absolute paths below that folder. For the instructions that ours use.
+ * Executes a Dockerfile without an engine: each stage is a folder in place of an image's `/`, and
+ * commands run on this machine with absolute paths below that folder. Supports the instructions
+ * that ours uses.
  */
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { basename, join, matchesGlob, relative, resolve } from "node:path";
 
 export interface Image {
-  /** What stands for `/`. */
+  /** The folder that stands for `/`. */
   readonly root: string;
   readonly workdir: string;
   readonly env: Readonly<Record<string, string>>;
@@ -19,7 +20,10 @@ export interface Image {
 
 type Mutable<T> = { -readonly [Name in keyof T]: T[Name] };
 
-/** @param context the folder that is sent to the engine. @param target where stages' folders are made */
+/**
+ * @param context the folder sent to the engine
+ * @param target where the stages' folders are created
+ */
 export function buildImage(context: string, target: string, env: NodeJS.ProcessEnv): Image {
   const stages = new Map<string, Image>();
   let image: Mutable<Image> | undefined;
@@ -52,7 +56,7 @@ const instructionsOf = (file: string): (readonly [string, string])[] =>
       return [instruction, rest] as const;
     });
 
-/** Paths of the image are below its folder. */
+/** Maps the image's paths to its folder. */
 const inside = (image: Image, text: string): string =>
   text.replaceAll(/(?<![^\s="'])\/(?=[a-z])/g, `${image.root}/`);
 
@@ -71,7 +75,7 @@ function carryOut(
       mkdirSync(image.workdir, { recursive: true });
       break;
     case "RUN": {
-      // Who is not root can give nothing away.
+      // Only root can change owners.
       const command = isRoot ? rest : rest.replace(/ -o \d+ -g \d+/, "");
       runCommand(inside(image, command), { cwd: image.workdir, env });
       break;
@@ -99,15 +103,16 @@ function carryOut(
     case "EXPOSE":
       break;
     default:
-      throw new Error(`This carries out no ${instruction}`);
+      throw new Error(`${instruction} is not supported here`);
   }
 }
 
 function runCommand(command: string, options: { cwd: string; env: NodeJS.ProcessEnv }): void {
   const { status, stderr } = spawnSync("sh", ["-ec", command], { ...options, encoding: "utf8" });
   if (status === 0) return;
-  // Where a registry lacks an optional package (a mirror that has none for other systems), npm makes a lock file
-  // without it, and then refuses that file: https://github.com/npm/cli/issues/9846
+  // If a registry lacks an optional package (such as mirrors without packages of other systems),
+  // npm writes a lock file without it and then refuses that file:
+  // https://github.com/npm/cli/issues/9846
   if (command.includes("npm ci ") && /Missing: \S+@ from lock file/.test(stderr))
     runCommand(command.replace("npm ci ", "npm install "), options);
   else throw new Error(`${command} failed:\n${stderr}`);
@@ -126,7 +131,7 @@ function copy(image: Image, rest: string, context: string, stages: Surroundings[
   if (from !== undefined) {
     const stage = stages.get(from);
     if (stage === undefined) throw new Error(`There is no stage ${from}`);
-    // Moved, since no other stage needs it: it is large.
+    // Moved, because it is large and no other stage needs it.
     for (const source of sources) renameSync(inside(stage, source), target);
     return;
   }
@@ -140,7 +145,7 @@ function copy(image: Image, rest: string, context: string, stages: Surroundings[
   const found = sources.flatMap((source) =>
     source === "." ? ["."] : globSync(source, { cwd: context }),
   );
-  // An engine takes a pattern that matches nothing, and refuses a name that there is not.
+  // An engine accepts a pattern without matches, but refuses a missing name.
   for (const source of sources) {
     if (!source.includes("*") && !existsSync(join(context, source)))
       throw new Error(`COPY: there is no ${source}`);

@@ -1,6 +1,6 @@
 /**
- * The guide of a framework that knows tenants by their hosts, as a program on the public API
- * (`examples/host-routing`), run as a process of its own and spoken to from outside.
+ * The guide of a framework that identifies tenants by their hosts, as a program on the public API
+ * (`examples/host-routing`), run in its own process and used from outside.
  */
 import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
@@ -50,7 +50,7 @@ afterAll(async () => {
   await folder?.remove();
 });
 
-/** Sends `GET /path` to the server, as if by a client that knows it under this host. */
+/** Sends `GET /path` to the server under this host. */
 async function call(host: string, line: string, { token, headers, body }: Asked = {}) {
   const [method = "", path = ""] = line.split(" ");
   const sent = request(server.url + path, {
@@ -87,7 +87,7 @@ const register = (tenant: string, more: object = {}) =>
 
 const password = "a-Fine-passphrase-7";
 
-/** Somebody new at a tenant's host: their token, and the cookie of a log-in. */
+/** A new user at a tenant's host: their token, and a log-in cookie. */
 async function newUser(tenant: string) {
   const username = `${crypto.randomUUID()}@example.com`;
   const host = hostOf(tenant);
@@ -106,7 +106,7 @@ async function newUser(tenant: string) {
 
 const secure = "GET /api/secure/data";
 
-test("the host says whose request it is, with a port, in capitals, also where main() registered it", async () => {
+test("the host selects the tenant, with a port, in capitals, also if main() registered it", async () => {
   const message = "Tenant-specific data";
   for (const [host, tenant] of [
     ["acme.example.com", "tenant-acme"],
@@ -123,7 +123,7 @@ test("the host says whose request it is, with a port, in capitals, also where ma
   ]);
 });
 
-test("the example's README does what it says", async () => {
+test("the example's README works", async () => {
   const readme = await readFile("examples/host-routing/README.md", "utf8");
   const [, ...blocks] = [...readme.matchAll(/^```sh\n([\s\S]*?)^```/gm)].map(([, code]) => code);
   expect(blocks).toHaveLength(2);
@@ -138,7 +138,7 @@ test("the example's README does what it says", async () => {
   expect(output).toContain('"message":"Login successful"');
 });
 
-test("what is written at one host is not seen at another", async () => {
+test("data written at one host is not visible at another", async () => {
   const [one, two] = [await newUser("tenant1"), await newUser("tenant2")];
   const body = { title: "Plans", content: "Ours" };
   const made = await call(hostOf("tenant1"), "POST /api/documents", { ...one.session, body });
@@ -150,7 +150,7 @@ test("what is written at one host is not seen at another", async () => {
   expect((await call(hostOf("tenant1"), "GET /api/profile", one)).body).toMatchObject(profile);
 });
 
-test("who logs in at one host is somebody there, and nobody at another", async () => {
+test("a log-in at one host is not valid at another", async () => {
   const [one, two] = [await newUser("tenant1"), await newUser("tenant2")];
   const host = hostOf("tenant1");
   for (const [visits, asked] of [
@@ -182,12 +182,12 @@ test("who logs in at one host is somebody there, and nobody at another", async (
   }
   const wrong = { username: "nobody@example.com", password: "not the password" };
   expect((await call(host, "POST /login", { body: wrong })).status).toBe(401);
-  // By role: a user adds no users.
+  // Refused by role: a user can't add users.
   const body = { email: "new@example.com", password };
   expect((await call(host, "POST /api/v1/users", { token: one.token, body })).status).toBe(403);
 });
 
-test("what is set for one tenant is not set for another", async () => {
+test("one tenant's settings don't affect another", async () => {
   await register("plain");
   const own = {
     features: { documents: false },
@@ -218,7 +218,7 @@ test("what is set for one tenant is not set for another", async () => {
   expect(wrong.status).toBe(409);
 });
 
-test("a limit of three: the fourth is told so, and another tenant has its own three", async () => {
+test("with a limit of three the fourth is refused, and another tenant has its own three", async () => {
   const settings = { rate_limit: { requestsPerSecond: 0.05, burst: 3 } };
   await register("limited1", settings);
   await register("limited2", settings);
@@ -240,7 +240,7 @@ test("a limit of three: the fourth is told so, and another tenant has its own th
   expect((await ask("limited2")).status).toBe(200);
 });
 
-test("each tenant's requests are counted for it", async () => {
+test("each tenant's requests are counted", async () => {
   await register("counted1");
   await register("counted2");
   for (const tenant of ["counted1", "counted2", "counted1", "counted2", "counted1"]) {
@@ -251,17 +251,17 @@ test("each tenant's requests are counted for it", async () => {
   expect(body).toContain('api_requests_total{tenant="counted2",endpoint="/api/data"} 2\n');
 });
 
-test("thirty requests of three tenants at once each get their own", async () => {
+test("thirty concurrent requests of three tenants each get their own data", async () => {
   const tenants = Array.from({ length: 30 }, (_, i) => `tenant${(i % 3) + 1}`);
   const replies = await Promise.all(tenants.map((name) => call(hostOf(name), "GET /api/data")));
   expect(replies.map(({ body }) => body.tenant)).toEqual(tenants);
 });
 
-describe("hosts and tenants, while it runs", () => {
+describe("hosts and tenants, at run time", () => {
   const hostAt = async (hostname: string) =>
     (await call("localhost", `GET /admin/hosts/${hostname}`, { token: admin })).body;
 
-  test("are registered once, and taken away again", async () => {
+  test("are registered once, and can be removed", async () => {
     const hosts = ["one.shop.example", "two.shop.example"];
     const made = await register("shop", { hosts });
     expect([made.status, made.body]).toEqual([
@@ -287,14 +287,14 @@ describe("hosts and tenants, while it runs", () => {
     expect((await call("two.shop.example", "GET /api/data")).status).toBe(404);
     expect((await remove("/admin/tenants/shop")).status).toBe(204);
     expect((await call("one.shop.example", "GET /api/data")).status).toBe(404);
-    // The host has stayed, and is the next tenant's.
+    // The host is still registered, and goes to the next tenant.
     expect(await hostAt("one.shop.example")).toEqual({ registered: true });
     expect((await register("other", { hosts: ["one.shop.example"] })).status).toBe(201);
     const { token } = await newUser("tenant1");
     expect((await call("localhost", "POST /admin/tenants", { token, body: {} })).status).toBe(403);
   });
 
-  test("twenty at once: all that differ, and one of those that want the same host", async () => {
+  test("twenty concurrently: all that differ succeed, and one of those with the same host", async () => {
     const names = Array.from({ length: 20 }, (_, i) => `many-${i}`);
     const statuses = async (replies: readonly Promise<Reply>[]) =>
       (await Promise.all(replies)).map(({ status }) => status).toSorted();

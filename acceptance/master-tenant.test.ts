@@ -1,6 +1,6 @@
 /**
- * A system with a database for each tenant, and users in a master database: its document from top to
- * bottom, its blocks of HTTP as they stand there.
+ * A system with a database per tenant, and users in a master database: its document from top to
+ * bottom, with its HTTP blocks verbatim.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Client, clientOf } from "./client.ts";
@@ -24,7 +24,7 @@ beforeAll(async () => {
     env: {
       RATE_LIMIT_CREDENTIALS: "0",
       RATE_LIMIT_ANONYMOUS: "0",
-      // Of its environment, what is not the database.
+      // Its environment without the database.
       JWT_SECRET: "your-super-secret-jwt-key-here-make-it-long-and-random-at-least-32-characters",
       JWT_EXPIRATION: "3600",
       CORS_ORIGINS: "http://localhost:3000,http://localhost:3001",
@@ -95,7 +95,7 @@ Content-Type: application/json
     ]);
   });
 
-  test("Register User, once there is the demo_tenant of its workaround", async () => {
+  test("Register User, with the demo_tenant of its workaround", async () => {
     const early = await sendBlock(client, registration);
     expect(early.body).toMatchObject({ error: "Not Found", status_code: 404 });
     expect(early.body.message).toContain("demo_tenant");
@@ -127,7 +127,7 @@ Content-Type: application/json
         total_count: 1,
         page: 1,
         page_size: 25,
-        tenant: "demo_tenant", // of the other system that has this path
+        tenant: "demo_tenant", // of the other system with this path
       },
     ]);
     const second = await send("GET /api/users?page=2&page_size=25");
@@ -213,7 +213,7 @@ Content-Type: application/json
     return (await client("POST", "/auth/login", { body: person })).body.token;
   }
 
-  test("pages of its CORS_ORIGINS, and no others, may send each of its methods", async () => {
+  test("pages of its CORS_ORIGINS, and no others, may use each of its methods", async () => {
     const ask = (origin: string, method: string) =>
       client("OPTIONS", "/api/users", {
         headers: { origin, "access-control-request-method": method },
@@ -230,7 +230,7 @@ Content-Type: application/json
   });
 });
 
-test("the full lifecycle of a tenant, which nobody gets into once it is not active", async () => {
+test("the full life cycle of a tenant, which nobody can enter once it is inactive", async () => {
   const tenant = "lifecycle_corp";
   const password = "SecurePassword123!";
   const person = { email: "owner@lifecycle.example", first_name: "Olga", last_name: "Owner" };
@@ -256,7 +256,7 @@ test("the full lifecycle of a tenant, which nobody gets into once it is not acti
     403,
     { error: "Forbidden", status_code: 403 },
   ]);
-  // To strangers it is like one that is not there.
+  // To strangers it looks like a missing one.
   const [again, unknown] = await Promise.all(
     [tenant, "nowhere_corp"].map((name) =>
       client("POST", "/auth/login", { tenant: name, body: credentials }),

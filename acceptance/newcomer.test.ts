@@ -10,7 +10,7 @@ beforeAll(async () => {
   folder = await temporaryFolder();
   server = await startServer({
     dataDir: folder.path,
-    // More people register in these tests than one client may in a minute.
+    // These tests register more people than one client may in a minute.
     env: { RATE_LIMIT_CREDENTIALS: "0", RATE_LIMIT_ANONYMOUS: "0" },
   });
   client = clientOf(server.url);
@@ -24,7 +24,7 @@ afterAll(async () => {
 describe.each(["pool", "schema", "database"] as const)(
   "a tenant with isolation %s",
   (isolation) => {
-    test("works with contacts, products and orders that another tenant can't see", async () => {
+    test("manages contacts, products and orders that another tenant can't see", async () => {
       const a = await newTenantWithUser(client, { key: `a-${isolation}`, isolation });
       const b = await newTenantWithUser(client, { key: `b-${isolation}`, isolation: "pool" });
 
@@ -82,13 +82,13 @@ test("a tenant is reached by its subdomain", async () => {
     headers: { host: `by-host.localhost:${port}` },
     body: { email: "ada@example.com", password: "a-Fine-passphrase-7" },
   });
-  // `fetch` sets Host itself; where it does, the header is the way.
+  // `fetch` sets Host itself; then use the header X-Tenant.
   if (login.status === 200) expect(login.body.tenant.id).toBe(tenant.id);
   const me = await client("GET", "/api/v1/auth/me", { token: tenant.token, tenant: "by-host" });
   expect(me.status).toBe(200);
 });
 
-test("the API reference is served from the package and names every route", async () => {
+test("the API reference is served from the package and includes every route", async () => {
   const { body } = await client("GET", "/api-docs/openapi.json");
   expect(body.openapi).toMatch(/^3\.1/);
   expect(Object.keys(body.paths)).toEqual(

@@ -4,8 +4,8 @@ import { delimiter, join } from "node:path";
 /**
  * The path of a program. Debian has servers in /usr/sbin, which is not on everybody's PATH.
  *
- * @returns undefined where there is none.
- * @throws Error where there is none and the variable is `required`, as in CI.
+ * @returns undefined if it is missing
+ * @throws Error if it is missing and the variable is `required`, as in CI
  */
 export function findProgram(name: string, variable: string): string | undefined {
   const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin"];

@@ -1,6 +1,6 @@
 /**
- * What is published, as somebody else gets it: from the tarballs, in a folder outside of this repository, by npm
- * alone. A project is created, tested, changed, put into an image and run in production.
+ * The published packages as users get them: from the tarballs, in a folder outside this repository,
+ * by npm alone. A project is created, tested, changed, built into an image and run in production.
  */
 import { execFileSync } from "node:child_process";
 import {
@@ -24,7 +24,7 @@ import { freePort } from "./server.ts";
 
 const root = join(import.meta.dirname, "..");
 let tarballs: ReturnType<typeof buildPackages>;
-/** Where the project's folder is made. */
+/** The parent of the project's folder. */
 let place: string;
 let project: string;
 let run: ReturnType<typeof runIn>;
@@ -32,7 +32,7 @@ let run: ReturnType<typeof runIn>;
 beforeAll(() => {
   tarballs = buildPackages();
   place = mkdtempSync(join(tmpdir(), "insulae-package-"));
-  chmodSync(place, 0o755); // In production, another user runs what is there.
+  chmodSync(place, 0o755); // in production, another user runs it
   project = join(place, "acme-notes");
   run = runIn(project);
 }, 180_000);
@@ -52,7 +52,7 @@ const create = (folder: string): string =>
   );
 
 describe("a new project", () => {
-  test("is made in an empty folder only, and says how to go on", () => {
+  test("is created in an empty folder only, and prints the next steps", () => {
     expect(create("acme-notes")).toMatch(/cd acme-notes && npm install\n {2}npm test\n$/);
     expect(JSON.parse(read("package.json"))).toMatchObject({ name: "acme-notes" });
     for (const file of globSync("**/{*,.*}", { cwd: project, withFileTypes: true })) {
@@ -63,7 +63,7 @@ describe("a new project", () => {
     expect(() => create("Acme Notes")).toThrow(`"Acme Notes" can't be a project's name`);
   });
 
-  test("is installed without telemetry, and without a script that runs at installation", () => {
+  test("is installed without telemetry and install scripts", () => {
     run("npm", "install");
     const { packages } = JSON.parse(read("package-lock.json"));
     const installed = Object.entries<{ hasInstallScript?: boolean; optional?: boolean }>(packages);
@@ -73,7 +73,8 @@ describe("a new project", () => {
     const scripts = installed
       .filter(([, { hasInstallScript }]) => hasInstallScript)
       .map(([name]) => name.replace("node_modules/", ""));
-    // The binaries of PostgreSQL have one, which the project leaves out; Vite's fsevents is for macOS only.
+    // PostgreSQL's binaries have one, which the project disables; Vite's fsevents is for macOS
+    // only.
     const { allowScripts } = JSON.parse(read("package.json"));
     expect(scripts.filter((name) => allowScripts[name] !== false && name !== "fsevents")).toEqual(
       [],
@@ -85,14 +86,14 @@ describe("a new project", () => {
   }, 120_000);
 
   test.each(["typescript", "typescript-7"])(
-    "has types for %s, libraries' too",
+    "has valid types for %s, including libraries'",
     (name) => {
       run(process.execPath, join(root, `scripts/node_modules/${name}/bin/tsc`), "-p", ".");
     },
     180_000,
   );
 
-  test("answers what its README asks, while it is developed", async () => {
+  test("responds as its README says, in development", async () => {
     const [, snippets = ""] = /^## Run it\n([\s\S]*?)^## /m.exec(read("README.md")) ?? [];
     const [dev = "", ...shell] = [...snippets.matchAll(/^```sh\n([\s\S]*?)^```/gm)].map(
       ([, code = ""]) => code,
@@ -101,6 +102,9 @@ describe("a new project", () => {
     const command = dev.trim().split(" ");
     const server = await startProject({ cwd: project, command, port });
     try {
+      const home = await fetch(server.url, { headers: { accept: "text/html" } });
+      expect(home.url).toBe(`${server.url}/console/`);
+      expect(await home.text()).toContain('<base href="/console/"');
       const script = shell.join("").replaceAll("localhost:8000", `localhost:${port}`);
       const printed = run("bash", "-euc", script);
       expect(printed).toContain('"comments":[{"id":');
@@ -127,7 +131,7 @@ describe("its production", () => {
   beforeAll(async () => {
     database = await createTestDatabase();
     if (user === undefined) return;
-    // The tests' server lets nobody in but who has started it, by a socket.
+    // The test server accepts only the user who started it, by a socket.
     const folder = decodeURIComponent(new URL(database.url).hostname);
     chmodSync(folder, 0o755);
     for (const name of globSync(".s.*[0-9]", { cwd: folder })) chmodSync(join(folder, name), 0o777);
@@ -143,7 +147,7 @@ describe("its production", () => {
       ...(user !== undefined && { uid: user, gid: user }),
     });
 
-  test("has another column, by another migration", () => {
+  test("gets another column, by another migration", () => {
     const made = run("npx", "insulae", "migrate", "new", "add_colour", "--feature", "notes");
     const file = "src/notes/migrations/0002_add_colour.sql";
     expect(made).toContain(file);
@@ -169,7 +173,7 @@ alter table notes drop column colour;
     run("npm", "run", "types");
   });
 
-  test("is an image that its Dockerfile makes", () => {
+  test("is an image built by its Dockerfile", () => {
     image = buildImage(project, join(place, "image"), cleanEnvironment());
     expect(image.user).toBe("1000:1000");
     expect(existsSync(join(image.workdir, "node_modules/vitest"))).toBe(false);
@@ -187,7 +191,7 @@ alter table notes drop column colour;
     };
   }, 120_000);
 
-  test("migrates, serves, and answers an owner with the new column", async () => {
+  test("migrates, serves, and returns the new column to an owner", async () => {
     expect(() => inImage("start")).toThrow(/migrate up/);
     inImage("migrate", "up");
     expect(inImage("migrate", "status")).toContain("up to date");
@@ -221,7 +225,7 @@ describe("the package alone", () => {
     run("npm", "install", "--no-save", tarballs.client);
   });
 
-  test("makes an application", () => {
+  test("creates an application", () => {
     writeFileSync(
       join(project, "app.ts"),
       `import { createApp } from "insulae";
@@ -230,7 +234,7 @@ describe("the package alone", () => {
        console.log(await app.withTenant(tenant, ({ db }) => db.query("select count(*)::int from contacts")));
        const { statusCode } = await app.inject({ url: "/health/live" });
        console.log(statusCode);
-       // Its mails are rendered in a thread, from a script of the package.
+       // Its e-mails are rendered in a thread, by a script of the package.
        const payload = { email: "grace@example.com", password: "correct-horse-battery" };
        await app.inject({ method: "POST", url: "/api/v1/auth/register", payload });
        for (let mails = [], tries = 0; mails.length === 0; tries += 1) {
@@ -247,7 +251,7 @@ describe("the package alone", () => {
     expect(run(process.execPath, "app.ts")).toContain("[ { count: 0 } ]\n200\ngrace@example.com\n");
   });
 
-  test("makes an app for a test, with what it needs at run time alone", () => {
+  test("creates an app for a test, with run-time dependencies only", () => {
     writeFileSync(
       join(project, "contacts.test.ts"),
       `import assert from "node:assert/strict";
@@ -268,11 +272,11 @@ describe("the package alone", () => {
     expect(printed).toMatch(/^# pass 1$/m);
   });
 
-  test("has the command", () => {
+  test("includes the command", () => {
     expect(run("npx", "insulae", "--version")).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
-  /** An older Node, where this machine's PATH has one. */
+  /** An older Node, if this machine's PATH has one. */
   const olderNode = (process.env.PATH ?? "")
     .split(":")
     .map((folder) => join(folder, "node"))
@@ -287,9 +291,9 @@ describe("the package alone", () => {
     ["an import", ["--input-type=module", "--eval", 'import { createApp } from "insulae";']],
     ["the tests' import", ["--input-type=module", "--eval", 'import "insulae/testing";']],
     ["create-insulae", [join(root, "build/create-insulae/dist/create-insulae.js"), "x"]],
-  ])("on an older Node, %s says in a sentence which one is needed", (_what, args) => {
+  ])("on an older Node, %s says in a sentence which version is needed", (_what, args) => {
     const sentence =
-      /^Insulae needs Node 22\.18 or later, and this is Node [\d.]+\. Get a newer one: \S+\n$/;
+      /^Insulae needs Node 22\.18 or later; this is Node [\d.]+\. Get a newer one: \S+\n$/;
     let said = "";
     try {
       execFileSync(olderNode ?? "", args, { cwd: project, stdio: "pipe", env: cleanEnvironment() });
@@ -306,7 +310,7 @@ describe("the client", () => {
     ...readFileSync(join(root, "docs/client.md"), "utf8").matchAll(/^```ts\n([\s\S]*?)^```/gm),
   ].map(([, code = ""]) => code);
 
-  test("does what its page begins with", () => {
+  test("works as its page begins", () => {
     const [first = ""] = snippets;
     const from = 'baseUrl: "https://acme.example.com"';
     expect(first).toContain(from);
@@ -325,7 +329,7 @@ describe("the client", () => {
     expect(run(process.execPath, "client.ts")).toContain("Grace Hopper\n");
   });
 
-  test("has the types that its page shows", () => {
+  test("has the types shown on its page", () => {
     const bodies = snippets.map((code) => code.replaceAll(/^import .*$/gm, ""));
     expect(bodies.length).toBeGreaterThan(5);
     writeFileSync(

@@ -1,17 +1,17 @@
-/** What a page of the docs shows: its blocks of code, so that a test can run them as they stand. */
+/** The code blocks of a documentation page, so that tests can run them unchanged. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 export interface Block {
-  /** The nearest heading above it, of any level. */
+  /** The nearest heading above, of any level. */
   readonly heading: string;
   readonly language: string;
   readonly code: string;
-  /** The file that its first line names: `// src/notes.ts`, `-- migrations/0001_notes.sql`. */
+  /** The file named in the first line: `// src/notes.ts`, `-- migrations/0001_notes.sql`. */
   readonly file: string | undefined;
 }
 
-/** @param page from the repository's root: `docs/queries.md`. */
+/** @param page from the repository's root: `docs/queries.md` */
 export async function blocksOf(page: string): Promise<readonly Block[]> {
   const text = await readFile(join(import.meta.dirname, "..", page), "utf8");
   let heading = "";

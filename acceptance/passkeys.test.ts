@@ -1,4 +1,4 @@
-/** Passkeys in a real browser, with the virtual authenticator that its DevTools have. */
+/** Passkeys in a real browser, with the virtual authenticator of its DevTools. */
 import type { Server } from "node:http";
 import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -29,7 +29,7 @@ describe.skipIf(!browserPath)("a passkey", () => {
     await folder?.remove();
   });
 
-  /** A page of that host, on a computer that has an authenticator with a finger on it. */
+  /** A page of that host, on a computer whose authenticator confirms everything. */
   const open = async (host: string): Promise<Page> => {
     const page = await context.newPage();
     await page.goto(`http://${host}:${portOf(app)}`);
@@ -52,7 +52,7 @@ describe.skipIf(!browserPath)("a passkey", () => {
       ...postJson(body, token === undefined ? {} : { authorization: `Bearer ${token}` }),
       credentials: "omit",
     });
-  // In text, since only the browser knows what these are.
+  // As text, because only the browser knows these values.
   const create = (page: Page, options: object): Promise<object> =>
     page.evaluate(`(async () => {
       const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(${JSON.stringify(options)});
@@ -64,7 +64,7 @@ describe.skipIf(!browserPath)("a passkey", () => {
       return (await navigator.credentials.get({ publicKey })).toJSON();
     })()`);
 
-  test("is made by a browser, and then logs in alone and after a password", async () => {
+  test("is created by a browser, and logs in alone and after a password", async () => {
     const page = await open("localhost");
     const { body: registered } = await post(page, "/register", person);
     const token = registered.access_token;
@@ -85,7 +85,7 @@ describe.skipIf(!browserPath)("a passkey", () => {
     expect([second.status, second.body.user?.id]).toEqual([200, registered.user.id]);
   });
 
-  test("is not to be had by a page of another host", async () => {
+  test("can't be used by a page of another host", async () => {
     const page = await open("localhost");
     const asked = await post(page, "/passkey/options", {});
     const other = await open("127.0.0.1");

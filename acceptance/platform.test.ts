@@ -1,6 +1,6 @@
 /**
- * The platform whose API is the canonical one: the endpoints that its document lists, section by section, as
- * somebody uses them who begins with nothing.
+ * The platform whose API is the canonical one: the endpoints of its document, section by section,
+ * as used by somebody who starts with nothing.
  *
  * Long because the document is, and one server serves all of its sections.
  */
@@ -41,7 +41,7 @@ beforeAll(async () => {
       RATE_LIMIT_CREDENTIALS: "0",
       RATE_LIMIT_ANONYMOUS: "0",
       LOG_FILE: `${folder.path}/app.log`,
-      // Of its environment, what is of no other service.
+      // Its environment without other services.
       RUST_ENV: "development",
       RUST_LOG: "info,backend=debug",
       API_VERSION: "v1",
@@ -64,7 +64,7 @@ afterAll(async () => {
   await folder?.remove();
 });
 
-/** An account makes a tenant, which it owns, and logs in to it. */
+/** Creates a tenant as an account, which owns it, and logs in to it. */
 async function newTenant(key: string): Promise<Member> {
   const email = `owner@${key}.example`;
   const person = { email, password, first_name: "Olga" };
@@ -78,7 +78,7 @@ async function newTenant(key: string): Promise<Member> {
 const uuid = expect.stringMatching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 const unknown = "01900000-0000-7000-8000-000000000000";
 
-/** The token of the newest mail to the address whose text matches. */
+/** The token in the newest e-mail to the address whose text matches. */
 async function mailed(to: string, text: RegExp): Promise<string> {
   let token = "";
   await expect
@@ -93,7 +93,7 @@ async function mailed(to: string, text: RegExp): Promise<string> {
 }
 
 describe("authentication", () => {
-  test("its test of a registration", async () => {
+  test("its registration test passes", async () => {
     const body = { email: "test@example.com", password: "SecurePass123", first_name: "Test" };
     const { status, body: made } = await api("POST", "/auth/register", { body });
     expect([status, made.user]).toMatchObject([201, { email: body.email, first_name: "Test" }]);
@@ -111,7 +111,7 @@ describe("authentication", () => {
     }
   });
 
-  test("a log-in gives a pair of tokens, and the access token its claims", async () => {
+  test("a log-in returns a pair of tokens, with its claims in the access token", async () => {
     const { status, body } = await api("POST", "/auth/login", {
       body: { email: acme.email, password },
     });
@@ -130,7 +130,7 @@ describe("authentication", () => {
     expect(claims.exp - claims.iat).toBe(86_400);
   });
 
-  test("a refresh rotates the pair; a log-out revokes both of it", async () => {
+  test("a refresh rotates the pair; a log-out revokes both", async () => {
     const login = await api("POST", "/auth/login", { body: { email: acme.email, password } });
     const refresh = (refresh_token: string) =>
       api("POST", "/auth/refresh", { body: { refresh_token } });
@@ -146,11 +146,11 @@ describe("authentication", () => {
     const again = await api("POST", "/auth/login", { body: { email: acme.email, password } });
     const next = await refresh(again.body.refresh_token);
     await refresh(next.body.refresh_token);
-    // It was used before its successor was: somebody has copied it, and nobody goes on.
+    // It was used after its successor, so it was copied: the session ends for everybody.
     expect((await refresh(again.body.refresh_token)).status).toBe(401);
   });
 
-  test("a password is reset by a mail", async () => {
+  test("a password is reset by e-mail", async () => {
     const email = "forgetful@example.com";
     await api("POST", "/auth/register", { body: { email, password, first_name: "F" } });
     for (const address of [email, "nobody@example.com"]) {
@@ -168,7 +168,7 @@ describe("authentication", () => {
     expect((await logIn("AnotherPass456")).status).toBe(200);
   });
 
-  test("an e-mail is verified by a mail", async () => {
+  test("an e-mail is verified by e-mail", async () => {
     const email = "verified@example.com";
     const { body } = await api("POST", "/auth/register", {
       body: { email, password, first_name: "V" },
@@ -181,7 +181,7 @@ describe("authentication", () => {
 });
 
 describe("tenants", () => {
-  test("are listed and deleted by administrators, made, shown and changed by their owners", async () => {
+  test("are listed and deleted by administrators, created, shown and changed by their owners", async () => {
     const { token, tenant } = acme;
     expect((await api("GET", "/tenants", { token })).status).toBe(403);
     const list = await api("GET", "/tenants", { token: admin });
@@ -200,7 +200,7 @@ describe("tenants", () => {
     expect((await api("GET", `/tenants/${tenant}`, { token })).body.name).toBe("Acme Inc.");
   });
 
-  test("show what they use, to their own people", async () => {
+  test("show their usage, to their own people", async () => {
     const path = `/tenants/${acme.tenant}/usage`;
     const { status, body } = await api("GET", path, { token: acme.token });
     expect([status, body.tenant_id]).toEqual([200, acme.tenant]);
@@ -208,7 +208,7 @@ describe("tenants", () => {
     expect((await api("GET", path, { token: other.token })).status).toBe(404);
   });
 
-  test("are known by the token, or else by a subdomain or a domain of their own", async () => {
+  test("are identified by the token, or else by a subdomain or a domain of their own", async () => {
     const body = { hostname: "shop.acme.example" };
     await api("POST", `/tenants/${acme.tenant}/hosts`, { token: admin, body });
     const logIn = ({ email }: Member, host: string) =>
@@ -231,7 +231,7 @@ describe("tenants", () => {
 });
 
 describe("roles", () => {
-  test("there are its four, and an owner; nobody changes them", async () => {
+  test("include its four, and an owner, which can't be changed", async () => {
     const { token } = acme;
     const { body } = await api("GET", "/roles", { token });
     const system = body.items.filter((role: { is_system_role: boolean }) => role.is_system_role);
@@ -244,7 +244,7 @@ describe("roles", () => {
     expect((await api("GET", path, { token })).body.name).toBe("admin");
   });
 
-  test("of one's own are made of permissions by its names, and count at once", async () => {
+  test("of your own consist of its permissions, and take effect at once", async () => {
     const { token } = acme;
     const { status, body: role } = await api("POST", "/roles", {
       token,
@@ -258,7 +258,7 @@ describe("roles", () => {
     expect((await api("GET", path, { token })).body).toMatchObject({ name: "clerk" });
     expect((await api("GET", path, { token: other.token })).status).toBe(404);
 
-    // Somebody who may only look gets it, and may do what it says for as long as it says so.
+    // A viewer gets the role, and may do what it allows while they have it.
     const body = { email: "viewer@acme.example", password, role: "viewer" };
     const viewer = await api("POST", "/users", { token, body });
     const login = await api("POST", "/auth/login", {
@@ -286,7 +286,7 @@ describe("roles", () => {
   });
 });
 
-test("errors have its statuses, as problems", async () => {
+test("errors have its statuses, as problem documents", async () => {
   const { token } = acme;
   const email = "viewer2@acme.example";
   await api("POST", "/users", { token, body: { email, password, role: "viewer" } });
@@ -365,11 +365,11 @@ describe("rate limits", () => {
     }
   });
 
-  test("refuse what is over them, and say when to come again", async () => {
+  test("refuse excess requests, with the time to retry", async () => {
     const { token } = await planned("free-one", "free");
     let answer = await api("GET", "/contacts", { token });
     expect(answer.headers.get("x-ratelimit-limit")).toBe("60");
-    // Some come back while they are spent: one in a second.
+    // Some are regained meanwhile: one per second.
     for (let sent = 1; answer.status === 200 && sent < 120; sent += 1) {
       answer = await api("GET", "/contacts", { token });
     }
@@ -381,7 +381,7 @@ describe("rate limits", () => {
 });
 
 describe("notifications", () => {
-  test("go by e-mail, text message and push, from templates, and are in the history", async () => {
+  test("are sent as e-mail, text message and push, from templates, and are in the history", async () => {
     const { token } = acme;
     const template = {
       name: "order_shipped",
@@ -477,7 +477,7 @@ describe("files", () => {
   });
 });
 
-test("the log says what its document says, and whose request it was", async () => {
+test("log lines have the documented members, and name the request's caller", async () => {
   const wrong = { email: acme.email, password: "a-wrong-password" };
   await api("POST", "/auth/login", { tenant: "acme", body: wrong });
   await api("GET", "/contacts", { token: acme.token });

@@ -1,4 +1,7 @@
-/** A project as somebody else makes it: by npm, from the tarballs of `npm run build`, outside of this repository. */
+/**
+ * A project as users create it: by npm, from the tarballs of `npm run build`, outside this
+ * repository.
+ */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -18,19 +21,19 @@ export function buildPackages(): { insulae: string; client: string; createInsula
   };
 }
 
-/** What a terminal's environment has, without what this repository's npm, Vitest and tests put there. */
+/** A terminal's environment, without what npm, Vitest and tests have set. */
 export function cleanEnvironment(more: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
     ([name]) =>
       /^npm_config_(registry|cache|userconfig|.*proxy|cafile)$/i.test(name) ||
       !/^(npm_|VITEST|TEST$|NODE_ENV$|FORCE_COLOR$|DEV$|PROD$|MODE$|INSULAE_|APP_)/i.test(name),
   );
-  // The Node that runs this is the first that is found.
+  // So that `node` is the one that runs this.
   const path = `${dirname(process.execPath)}:${process.env.PATH}`;
   return { ...Object.fromEntries(kept), PATH: path, NO_COLOR: "1", ...more };
 }
 
-/** Runs a command. @returns what it printed. @throws Error with all of that, if it fails */
+/** Runs a command. @returns its output. @throws Error with the output if it fails */
 export const runIn =
   (folder: string) =>
   (command: string, ...args: string[]): string => {
@@ -57,7 +60,7 @@ interface Start {
   readonly command: readonly string[];
   readonly port: number;
   readonly env?: Readonly<Record<string, string>>;
-  /** As whom, if this is root. */
+  /** The user to run as, if the current one is root. */
   readonly user?: number | undefined;
 }
 

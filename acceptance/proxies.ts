@@ -1,4 +1,6 @@
-/** HAProxy and nginx as `deploy/proxy/` has them, before nodes on this machine. */
+/**
+ * HAProxy and nginx with the configurations in `deploy/proxy/`, in front of nodes on this machine.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -12,15 +14,18 @@ export const haproxy = findProgram("haproxy", "INSULAE_TEST_PROXIES");
 export const nginx = findProgram("nginx", "INSULAE_TEST_PROXIES");
 
 interface Proxy {
-  /** Where it listens. */
+  /** The port it listens on. */
   readonly port: number;
   stop(): Promise<void>;
 }
 
-/** @param folder for its files. @param nodes the ports of three. */
+/**
+ * @param folder for its files
+ * @param nodes three ports
+ */
 export type StartProxy = (folder: string, nodes: readonly number[]) => Promise<Proxy>;
 
-/** One of the files in deploy/proxy, for nodes and a proxy on this machine. */
+/** A file of deploy/proxy, adapted to nodes and a proxy on this machine. */
 function configuration(name: string, nodes: readonly number[], listen: number): string {
   let text = readFileSync(join(import.meta.dirname, "../deploy/proxy", name), "utf8");
   for (const [index, port] of nodes.entries()) {

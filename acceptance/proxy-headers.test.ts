@@ -1,4 +1,4 @@
-/** What the proxies of `deploy/proxy/` pass on of the headers in which a server believes them. */
+/** Which trusted headers the proxies of `deploy/proxy/` forward. */
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, request } from "node:http";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -16,7 +16,7 @@ afterEach(async () => {
   await folder.remove();
 });
 
-/** In place of a node: it answers with the headers that have reached it. */
+/** A stand-in for a node: responds with the headers it received. */
 async function startEcho(): Promise<number> {
   const server = createServer((message, answer) => answer.end(JSON.stringify(message.headers)));
   await once(server.listen(0, "127.0.0.1"), "listening");

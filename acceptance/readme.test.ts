@@ -1,4 +1,4 @@
-/** What the README says is run as it stands there, in the order in which it stands there. */
+/** Runs what the README shows, verbatim and in its order. */
 import { execFileSync, spawn } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -25,12 +25,12 @@ afterAll(async () => {
   await folder?.remove();
 });
 
-test("the first five minutes, also when they are pasted again", () => {
+test("the first five minutes work, also when repeated", () => {
   const parts = blocksBelow("The first five minutes").map(({ code }) => code);
   expect(parts.length).toBe(5);
   const script = ["set -eu", ...parts.map((part) => `${part}\necho ==`)].join("\n");
   const paste = () =>
-    execFileSync("bash", ["-c", script.replaceAll("localhost:8000", new URL(server.url).host)], {
+    execFileSync("sh", ["-c", script.replaceAll("localhost:8000", new URL(server.url).host)], {
       encoding: "utf8",
     }).split("==\n");
   const [, made = "", listed = "", denied = "", owned = ""] = paste();
@@ -51,8 +51,8 @@ test("the first five minutes, also when they are pasted again", () => {
   expect(still).toContain('"role":"owner"');
 });
 
-test("your own tables and routes", async () => {
-  // Inside the workspace, so that "insulae" is found as it is where it was installed.
+test("your own tables and routes work", async () => {
+  // Inside the workspace, so that "insulae" is found as if installed.
   const place = join(import.meta.dirname, `.snippets/readme-${process.pid}`);
   const files = blocksBelow("Your own tables and routes").filter(({ file }) => file !== undefined);
   expect(files.length).toBe(3);

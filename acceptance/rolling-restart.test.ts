@@ -1,6 +1,6 @@
 /**
- * Three nodes behind HAProxy and nginx, as `deploy/proxy/` has them, restarted one after another while
- * clients with kept connections read and write.
+ * Three nodes behind HAProxy and nginx, configured as in `deploy/proxy/`, restarted one after
+ * another while clients with kept connections read and write.
  */
 import { Agent, request } from "node:http";
 import { join } from "node:path";
@@ -32,7 +32,7 @@ interface Load {
   readonly failures: string[];
 }
 
-/** Clients that ask on and on, every second request a POST, until they are told to stop. */
+/** Clients that send requests continuously, every second one a POST, until told to stop. */
 async function clients(port: number, token: string, load: Load, signal: AbortSignal) {
   const agent = new Agent({ keepAlive: true, maxSockets: clientsOfEach });
   const ask = (method: "GET" | "POST"): Promise<number | undefined> =>
@@ -60,7 +60,7 @@ async function clients(port: number, token: string, load: Load, signal: AbortSig
       load.sent += 1;
       const status = await ask(method).catch((error: Error) => error.message);
       if (status !== (method === "GET" ? 200 : 201)) load.failures.push(`${method} ${status}`);
-      await sleep(pauseMs); // The load's pace.
+      await sleep(pauseMs); // the load's pace
     }
   };
   await Promise.all(Array.from({ length: clientsOfEach }, client));
@@ -69,8 +69,9 @@ async function clients(port: number, token: string, load: Load, signal: AbortSig
 
 test.skipIf(!haproxy || !nginx)(
   "a rolling restart behind HAProxy and nginx loses no request",
-  // On a busy machine the process may be interrupted between its last look for connections and the end of the
-  // listener, about once in two hundred times; nginx, which asks nobody whether they are ready, then loses some.
+  // On a busy machine the process may be interrupted between its last look for connections and
+  // closing the listener, about once in two hundred times; nginx, which has no readiness checks,
+  // then loses some.
   { timeout: 300_000, retry: 1 },
   async () => {
     const common = {
@@ -83,7 +84,7 @@ test.skipIf(!haproxy || !nginx)(
         RATE_LIMIT_PLANS: "premium=0",
       },
     };
-    // The one whose PostgreSQL they share. It serves nobody.
+    // The node that owns the shared PostgreSQL. It serves nobody.
     const keeper = await startServer(common);
     cleanups.push(() => keeper.stop("SIGINT"));
     const ports = [await freePort(), await freePort(), await freePort()];
@@ -112,7 +113,7 @@ test.skipIf(!haproxy || !nginx)(
       const stopped = await nodes.get(port)?.stop("SIGTERM");
       expect(stopped?.ms).toBeGreaterThan(drainSeconds * 1_000);
       nodes.set(port, await start(port));
-      // Until both proxies have it back: four of HAProxy's checks. nginx shows nobody what it thinks.
+      // Until both proxies use it again: four of HAProxy's checks. nginx does not expose its view.
       await sleep(2_000);
     }
     await until(

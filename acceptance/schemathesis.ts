@@ -1,15 +1,15 @@
 /**
- * Schemathesis over both OpenAPI documents, against a server as a user starts it: for a stranger, and with
- * the tokens of a viewer, an owner and a platform administrator. What is left out, and why, is in
- * schemathesis.toml.
+ * Runs Schemathesis on both OpenAPI documents, against a server started as users do: without
+ * credentials, and with tokens of a viewer, an owner and a platform administrator.
+ * schemathesis.toml lists exclusions and reasons.
  *
  *     npm run schemathesis                  all of them, four minutes
  *     npm run schemathesis -- owner         one of them
  *     npm run schemathesis -- owner --include-path /api/v1/contacts
  *
- * A failure is printed with the curl command that shows it; the first command above, with the same seed,
- * makes the same requests, as far as the time allows. An answer that is not as its route declares (its
- * status, too) is a 500 of the server's own check, whose `detail` says why.
+ * For a failure it prints a curl command; the first command above with the same seed makes the same
+ * requests, as far as the time allows. A response that violates its route's declaration (including
+ * its status) is a 500 by the server's own check, whose `detail` says why.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -21,11 +21,11 @@ const seed = "20261130";
 const configuration = fileURLToPath(new URL("./schemathesis.toml", import.meta.url));
 const password = "an-Unusual-passphrase-1";
 
-/** How long each takes, which Schemathesis shares out among the operations. */
+/** Seconds for each role, which Schemathesis distributes over the operations. */
 const seconds = { stranger: 35, viewer: 45, owner: 80, administrator: 60 };
 type Role = keyof typeof seconds;
 
-/** With their parts of that time, about as they have operations. */
+/** Their shares of that time, roughly proportional to their operations. */
 const documents = { "/api-docs/openapi.json": 0.7, "/api-docs/dialects.json": 0.3 };
 
 const isRole = (name: string | undefined): name is Role =>
@@ -56,9 +56,9 @@ try {
   await folder.remove();
 }
 if (failed.length > 0) {
-  // A 5xx says why here, and in a problem's `detail` where an answer breaks its schema.
+  // For a 5xx, the reason is in the server's output, or in the problem's `detail`.
   console.error(server.output());
-  console.error(`Schemathesis found something as ${failed.join(", ")}`);
+  console.error(`Schemathesis found failures as ${failed.join(", ")}`);
   process.exitCode = 1;
 }
 
@@ -72,12 +72,15 @@ async function runAs(role: Role): Promise<boolean> {
       ...["--max-time", String(Math.ceil(seconds[role] * share)), ...given],
       ...(token === undefined ? [] : ["--header", `Authorization: Bearer ${token}`]),
     ];
-    // It leaves a folder for its next run where it runs.
+    // It leaves a folder for its next run in its working directory.
     const child = spawn("schemathesis", options, { stdio: "inherit", cwd: folder.path });
     const [code] = await once(child, "exit");
-    // A run that lost its token on the way has tested nothing from there on.
+    // A run that lost its token on the way tested nothing from there on.
     const lasted = token === undefined || (await isGood(token));
-    if (!lasted) console.error(`The token of the ${role} did not last: which operation ended it?`);
+    if (!lasted)
+      console.error(
+        `The token of the ${role} became invalid during the run: find the operation that ended it`,
+      );
     passed &&= code === 0 && lasted;
   }
   return passed;
@@ -87,7 +90,7 @@ async function isGood(token: string): Promise<boolean> {
   return (await call("GET", "/api/v1/auth/me", { token })).status === 200;
 }
 
-/** Each role has a tenant of its own, so that no run finds what another has left. */
+/** Each role has a tenant of its own, so that runs don't affect each other. */
 async function tokenOf(role: Role): Promise<string | undefined> {
   if (role === "stranger") return undefined;
   if (role === "administrator") return logIn({ email: adminEmail, password: adminPassword });

@@ -1,4 +1,4 @@
-/** A server as a user starts it, in a folder of its own, spoken to over HTTP only. */
+/** A server started as users do, in a folder of its own, and used only over HTTP. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -10,11 +10,11 @@ export interface StartedServer {
   readonly url: string;
   readonly dataDir: string;
   readonly child: ChildProcess;
-  /** Everything it printed so far. */
+  /** Its output so far. */
   readonly output: () => string;
-  /** Milliseconds from the start to the first answer. */
+  /** Milliseconds from the start to the first response. */
   readonly startedInMs: number;
-  /** Ends it as an operator would, and waits for it. */
+  /** Stops it as an operator would, and waits for its exit. */
   stop(signal?: NodeJS.Signals): Promise<{ code: number | null; ms: number }>;
 }
 
@@ -22,14 +22,14 @@ export interface StartOptions {
   readonly dataDir: string;
   readonly port?: number;
   readonly env?: Readonly<Record<string, string>>;
-  /** An example instead. */
+  /** Start an example instead. */
   readonly example?: string;
 }
 
 export const adminEmail = "admin@example.com";
 export const adminPassword = "an-Unusual-passphrase-1";
 
-/** A port that is free now. */
+/** A port that is currently free. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await new Promise((resolve) => server.once("listening", resolve));
@@ -44,7 +44,7 @@ export async function temporaryFolder(): Promise<{ path: string; remove: () => P
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }
 
-/** Starts `npm start`, of the server or an example, and waits for its first answer. */
+/** Runs `npm start` for the server or an example, and waits for its first response. */
 export async function startServer(options: StartOptions): Promise<StartedServer> {
   const port = options.port ?? (await freePort());
   const began = performance.now();
@@ -63,7 +63,8 @@ export async function startServer(options: StartOptions): Promise<StartedServer>
       ...options.env,
     },
     stdio: ["ignore", "pipe", "pipe"],
-    // A group of its own, as in a terminal: Ctrl-C and kill -9 reach npm and the server alike.
+    // A process group of its own, as in a terminal: Ctrl-C and kill -9 reach npm and the server
+    // alike.
     detached: true,
   });
   const signalGroup = (signal: NodeJS.Signals): void => {
@@ -81,7 +82,7 @@ export async function startServer(options: StartOptions): Promise<StartedServer>
       () => `the server has started:\n${output}`,
       async () => {
         if (child.exitCode !== null) throw new Error(`the server did not start:\n${output}`);
-        // The last thing that it says is how to stop it.
+        // The last line of output says how to stop it.
         return (await answers(url)) && output.includes("Ctrl-C");
       },
       30_000,

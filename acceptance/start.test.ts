@@ -13,13 +13,13 @@ beforeEach(async () => {
 
 afterEach(() => folder.remove());
 
-/** The processes that were started with the data folder, or work in it as all of PostgreSQL's do. */
+/** The processes started with the data folder, or working in it as all of PostgreSQL's do. */
 function processesOf(dataDir: string): string[] {
   const of = (path: string, read: (path: string) => string): string => {
     try {
       return read(path);
     } catch {
-      return ""; // it has ended
+      return ""; // it has exited
     }
   };
   return readdirSync("/proc").filter(
@@ -30,7 +30,7 @@ function processesOf(dataDir: string): string[] {
   );
 }
 
-/** Kills all of PostgreSQL, so that nothing that is only in its memory gets out. */
+/** Kills all of PostgreSQL, so that data only in its memory is lost. */
 function killPostgres(dataDir: string): void {
   const all = processesOf(dataDir).filter((pid) =>
     readlinkSync(`/proc/${pid}/exe`).endsWith("/postgres"),
@@ -40,7 +40,7 @@ function killPostgres(dataDir: string): void {
     try {
       process.kill(Number(pid), "SIGKILL");
     } catch {
-      // It has ended meanwhile.
+      // It has exited meanwhile.
     }
   }
 }
@@ -52,10 +52,10 @@ const noneIsLeft = (dataDir: string) =>
     10_000,
   );
 
-test("says what to do next, stops, and keeps what it was given", async () => {
+test("prints the next steps, stops, and keeps its data", async () => {
   const port = await freePort();
   const first = await startServer({ dataDir: folder.path, port });
-  for (const hint of ["Start here", "/swagger-ui", folder.path, "Ctrl-C"]) {
+  for (const hint of ["/console/start#", "/swagger-ui", folder.path, "Ctrl-C"]) {
     expect(first.output()).toContain(hint);
   }
   const { token } = await newTenantWithUser(clientOf(first.url), {
@@ -76,7 +76,7 @@ test("says what to do next, stops, and keeps what it was given", async () => {
 test("every acknowledged write survives kill -9, which leaves no process behind", async () => {
   const acknowledged: string[] = [];
   let token = "";
-  // Tokens name their issuer, and that is the server at this port.
+  // Tokens name their issuer, which is the server at this port.
   const port = await freePort();
   for (let round = 0; round < 3; round += 1) {
     const server = await startServer({ dataDir: folder.path, port });
@@ -95,7 +95,8 @@ test("every acknowledged write survives kill -9, which leaves no process behind"
     });
     const before = acknowledged.length;
     await until("twenty writes are acknowledged", () => acknowledged.length >= before + 20);
-    // Once everything dies, once only the server: then PostgreSQL notices, and stops by itself.
+    // First everything is killed, then only the server: then PostgreSQL notices, and stops by
+    // itself.
     if (round % 2 === 0) killPostgres(folder.path);
     await server.stop("SIGKILL");
     killed = true;
@@ -118,7 +119,7 @@ test("every acknowledged write survives kill -9, which leaves no process behind"
   expect(acknowledged.filter((name) => !found.has(name))).toEqual([]);
 });
 
-test("a port that is taken is named, with what to do", async () => {
+test("a taken port is reported, with a remedy", async () => {
   const port = await freePort();
   const blocker = createServer().listen(port, "localhost");
   await new Promise((resolve) => blocker.once("listening", resolve));
@@ -127,7 +128,7 @@ test("a port that is taken is named, with what to do", async () => {
   blocker.close();
 });
 
-test("a locale that does not exist is no obstacle", async () => {
+test("a missing locale is no problem", async () => {
   const server = await startServer({
     dataDir: folder.path,
     env: { LANG: "xx_XX.UTF-8", LC_ALL: "xx_XX.UTF-8" },

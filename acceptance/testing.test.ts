@@ -1,4 +1,4 @@
-/** What docs/testing.md shows is run as it stands there, by both test runners. */
+/** Runs what docs/testing.md shows, verbatim, with both test runners. */
 import { execFileSync } from "node:child_process";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { blocksOf } from "./page-blocks.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-// Inside the workspace, so that "insulae" is found as it is where it was installed.
+// Inside the workspace, so that "insulae" is found as if installed.
 const place = `${root}acceptance/.snippets/testing-${process.pid}/`;
 let snippets: readonly string[];
 
@@ -22,11 +22,11 @@ const run = (...command: string[]): string =>
     cwd: place,
     encoding: "utf8",
     stdio: "pipe",
-    // Nothing of the runner that runs this test.
+    // Without the environment of the runner of this test.
     env: { PATH: process.env.PATH },
   });
 
-test("the test of a feature passes with Node's own runner", async () => {
+test("a feature's test passes with Node's own runner", async () => {
   const [code = ""] = snippets;
   const feature = "./invoices.feature.ts";
   expect(code).toContain(feature);

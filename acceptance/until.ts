@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * Waits until a look finds something truthy, and returns it. A look that throws ends the wait.
+ * Polls until `look` returns something truthy, and returns that. If it throws, the wait ends.
  *
- * @param what for the error; a function where it shows how things stand at the end
+ * @param what the condition, for the error; a function to include the final state
  * @throws Error after `withinMs`
  */
 export async function until<T>(
@@ -13,7 +13,7 @@ export async function until<T>(
 ): Promise<Exclude<T, undefined | false>> {
   for (const end = performance.now() + withinMs; performance.now() < end; await sleep(20)) {
     const found = await look();
-    if (found) return found as Exclude<T, undefined | false>; // As just seen.
+    if (found) return found as Exclude<T, undefined | false>; // checked above
   }
   const text = typeof what === "string" ? what : what();
   throw new Error(`Not within ${withinMs / 1_000} s: ${text}`);

@@ -1,19 +1,22 @@
-/** Requests as documents print them: command lines run in a shell, blocks of HTTP sent as they stand. */
+/**
+ * Executes requests exactly as documents print them: command lines in a shell, HTTP blocks
+ * unchanged.
+ */
 import { execFileSync } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { request } from "node:http";
 import type { Client, Reply } from "./client.ts";
 
-/** What a machine without `jq` makes of the documents' `jq -r '.field'`. */
+/** Replaces the documents' `jq -r '.field'` on machines without `jq`. */
 const jq = `command -v jq >/dev/null || jq() {
   node -pe 'JSON.parse(require("fs").readFileSync(0))[process.argv[1].slice(1)]' "$2"
 }`;
 
 /**
- * Runs command lines in one shell, so that a later one has the variables of an earlier one.
+ * Runs command lines in one shell, so that later ones see variables of earlier ones.
  *
- * @param from where the document says that the server is
- * @returns what each of them printed
+ * @param from the server's URL in the document
+ * @returns the output of each
  */
 export const shellAt =
   (url: string, from = "http://localhost:8000") =>
@@ -38,7 +41,7 @@ export const shellAt =
  *
  *     { "id": "acme_corp" }
  *
- * @param headers more of them, such as the token that the document speaks of
+ * @param headers additional ones, such as the token that the document mentions
  */
 export function sendBlock(
   client: Client,
@@ -59,7 +62,7 @@ export function sendBlock(
   });
 }
 
-/** The answer to a handshake that is refused: its status and what it says. 101: it was not refused. */
+/** The response to a handshake: its status and body. 101: it was accepted. */
 export function handshake(
   url: string,
   headers: Readonly<Record<string, string>> = {},
@@ -96,7 +99,7 @@ export const tokenHeaderOf = (token: string): any => partOf(token, 0);
 const partOf = (token: string, at: number) =>
   JSON.parse(Buffer.from(token.split(".")[at] ?? "", "base64url").toString());
 
-/** The same token with other claims, signed with the secret that the server signs with. */
+/** The token with other claims, signed with the server's secret. */
 export function resigned(token: string, secret: string, claims: object): string {
   const [header = ""] = token.split(".");
   const body = Buffer.from(JSON.stringify({ ...claimsOf(token), ...claims })).toString("base64url");

@@ -1,8 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 /**
- * The tests from outside, and those of whole processes (the CLI, an embedded PostgreSQL that is killed):
- * each file starts servers of its own, so they take turns on the machine.
+ * Tests from outside, and tests of whole processes (the CLI, an embedded PostgreSQL that is
+ * killed). Each file starts its own servers, so files run one after another.
  */
 export default defineConfig({
   test: {

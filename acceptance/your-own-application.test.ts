@@ -1,6 +1,7 @@
 /**
- * The project that a reader makes of docs/your-own-application.md and docs/queries.md: what they show is
- * written, compiled, tested, served and asked as it stands there. What docs/applications.md shows is compiled.
+ * The project that a reader creates from docs/your-own-application.md and docs/queries.md: what
+ * they show is written, compiled, tested, served and requested verbatim. What docs/applications.md
+ * shows is compiled.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -13,19 +14,19 @@ import { until } from "./until.ts";
 
 const root = join(import.meta.dirname, "..");
 const command = join(root, "packages/insulae/src/cli/main.ts");
-// Inside the workspace, so that "insulae" is found as it is where it was installed.
+// Inside the workspace, so that "insulae" is found as if installed.
 const project = join(import.meta.dirname, `.snippets/own-${process.pid}`);
 let page: readonly Block[];
 let queries: readonly Block[];
 
-/** Nothing of the runner that runs this test. */
+/** Without the environment of the runner of this test. */
 const environment = (more: Record<string, string> = {}) => ({
   PATH: process.env.PATH ?? "",
   HOME: process.env.HOME ?? "",
   APP_WS_PORT: "0",
   ...more,
 });
-/** @throws Error with all that it printed, if it fails. */
+/** @throws Error with its output, if it fails */
 function run(program: string, args: readonly string[]): string {
   const options = { cwd: project, encoding: "utf8", env: environment() } as const;
   const { status, stdout, stderr } = spawnSync(program, args, options);
@@ -33,7 +34,7 @@ function run(program: string, args: readonly string[]): string {
   return stdout;
 }
 const shell = (script: string): string =>
-  run("bash", ["-euc", `npx() { "${process.execPath}" "${command}" "\${@:2}"; }\n${script}`]);
+  run("sh", ["-euc", `npx() { shift; "${process.execPath}" "${command}" "$@"; }\n${script}`]);
 const shellOf = (heading: string): string[] =>
   page
     .filter((block) => block.heading === heading && block.language === "sh")
@@ -68,7 +69,7 @@ test("a feature is written, and migrated twice", async () => {
   expect(made.join("")).toMatch(/0001_create_tasks\.sql[\s\S]*0002_add_due\.sql/);
 });
 
-/** What docs/queries.md shows besides, as a feature of the same project. */
+/** The other examples of docs/queries.md, as a feature of the same project. */
 async function writeQueries(): Promise<void> {
   for (const block of queries.filter(({ file }) => file !== undefined))
     await writeBlock(project, block);
@@ -98,7 +99,7 @@ async function writeQueries(): Promise<void> {
      import { createProject, createTask, type TaskTables, updateTask } from "./tasks.queries.ts";
      import { tasks } from "./tasks.feature.ts";
 
-     test("what the page shows works", async () => {
+     test("the page's examples work", async () => {
        const app = await createTestApp({ features: [tasks, shown] });
        try {
          const acme = await app.createTenant();
@@ -139,7 +140,7 @@ async function writeQueries(): Promise<void> {
     await writeFile(join(project, `program-${at}.ts`), code);
 }
 
-/** What docs/applications.md shows: each block is a module of its own. */
+/** The examples of docs/applications.md: each block is a module of its own. */
 async function writeReference(): Promise<void> {
   const blocks = await blocksOf("docs/applications.md");
   const needed = `import { type App, feature, tenantNotFound, tenantSettings, Type } from "insulae";
@@ -151,13 +152,13 @@ async function writeReference(): Promise<void> {
   }
 }
 
-test("all that the pages show compiles", async () => {
+test("all examples of the pages compile", async () => {
   await writeQueries();
   await writeReference();
   run(process.execPath, [tsc, "-p", "."]);
 });
 
-test("the reference that docs/queries.md explains is the one that was made", async () => {
+test("the reference that docs/queries.md explains is the generated one", async () => {
   const [sql] = queries.filter(({ language, file }) => language === "sql" && file === undefined);
   const migration = await readFile(
     join(project, "src/tasks/migrations/0001_create_tasks.sql"),
@@ -176,7 +177,7 @@ test("the project's tests pass", () => {
   }
 }, 180_000);
 
-test("it is served, and answers what the page asks; programs run on its data", async () => {
+test("it is served, and responds as the page says; programs run on its data", async () => {
   const [dev = "", ...asked] = shellOf("Run it");
   expect(dev).toBe("npm run dev\n");
   const port = await freePort();

@@ -1,10 +1,10 @@
 import { type Caller, contactId, contactName, contactsPerTenant } from "./dataset.ts";
 
 /**
- * Shows that a server answers what it is measured for: a page of the caller's own newest contacts,
- * one contact, a new contact, and nothing of another tenant's.
+ * Verifies a server's responses: a page of the caller's own newest contacts, one contact, a new
+ * contact, and nothing of another tenant.
  *
- * @throws Error that says what was wrong
+ * @throws Error with the difference
  */
 export async function checkAnswers(url: string, callers: readonly Caller[]): Promise<void> {
   const [first, second] = [callers[0], callers.at(-1)];

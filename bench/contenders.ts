@@ -1,4 +1,4 @@
-/** Who is measured against whom, and how each is started. */
+/** The servers that are compared, and how to start each. */
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -15,21 +15,21 @@ export const connections = 32;
 
 export interface Contender {
   readonly name: string;
-  /** The databases in which its inserts land; default: the main one. */
+  /** The databases that it inserts into; default: the main one. */
   readonly databases?: readonly string[];
-  /** Why it can't be measured here, if so. */
+  /** The reason if it can't be measured here. */
   readonly missing?: string;
   start(): Promise<Runner>;
 }
 
 export interface Runner {
-  /** The process that answers, if there is one. */
+  /** The process that serves requests, if there is one. */
   readonly server?: ServerProcess;
   measure(operation: Operation, seconds: number): Promise<LoadResult>;
   stop(): Promise<void>;
 }
 
-/** How many tenants with a database of their own are measured: as many as have a lane at a time. */
+/** The number of measured tenants with their own database: as many as can have a lane at a time. */
 export const measuredDatabases = 20;
 
 export async function createContenders(insulae: Insulae): Promise<Contender[]> {
@@ -62,7 +62,7 @@ export const limitName = "pgbench, pipelined";
 export const usualName = "Express + pg, transaction";
 export const bestName = "Hono on Bun, transaction";
 
-/** The pools' sizes are those that were fastest of 4, 8, 16 and 32 on two cores. */
+/** Pool sizes are the fastest of 4, 8, 16 and 32 on two cores. */
 function baselines(insulae: Insulae): Contender[] {
   const secret = randomBytes(32).toString("hex");
   const callers = insulae.pool.map(({ ordinal }) => ({
@@ -104,7 +104,7 @@ function bunProgram(): string | undefined {
   return existsSync(program) ? program : undefined;
 }
 
-/** Shows first that the answers are right: a fast wrong answer would be no merit. */
+/** Verifies the responses first: a fast wrong answer is worthless. */
 async function overHttp(
   server: ServerProcess,
   prefix: string,

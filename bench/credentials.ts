@@ -1,4 +1,4 @@
-/** What the users of the pool show to prove who they are, of each kind. */
+/** Credentials of each kind for the pool's users. */
 import {
   hashApiKeySecret,
   newApiKeySecret,
@@ -42,7 +42,7 @@ export const callersBy: Readonly<Record<(typeof credentialKinds)[number], MakeCa
           made.map(({ secret }) => hashApiKeySecret(secret)),
         ],
       );
-      // Their makers are known without them by now.
+      // Creating them has cached their makers.
       for (const { tenantId, userId } of made) platform.authority.forgetUser(tenantId, userId);
       return made.map((key) => ({ ...nothing, token: printApiKey(key) }));
     }),

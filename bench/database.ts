@@ -1,7 +1,7 @@
 /**
- * The one PostgreSQL that everything runs on: the embedded one, in a folder of its own, with the
- * settings that Insulae gives it, but for two: checkpoints are kept out of the measurements, or they
- * would hit whoever runs at that moment. All clients come over TCP, as they would in production.
+ * The one PostgreSQL for all measurements: the embedded one, in a folder of its own, with Insulae's
+ * settings except that checkpoints are kept out of the measurements, where they would hit an
+ * arbitrary contender. All clients connect over TCP, as in production.
  */
 import { execFileSync } from "node:child_process";
 import pg from "pg";
@@ -10,11 +10,11 @@ import { freePort } from "../packages/insulae/src/testing/free-port.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 export interface Database {
-  /** The administrator's. */
+  /** The administrator's URL. */
   readonly url: string;
   /** Runs `fn` as the administrator; default database: the main one. */
   connected<Result>(fn: (client: pg.Client) => Promise<Result>, database?: string): Promise<Result>;
-  /** Suspends all its processes, as if it hung. @returns what has them go on. */
+  /** Suspends all its processes, as if it hung. @returns a function that resumes them */
   suspend(): Promise<() => void>;
   stop(): Promise<void>;
 }
@@ -60,7 +60,7 @@ function signal(pid: number, name: "SIGSTOP" | "SIGCONT"): void {
   try {
     process.kill(pid, name);
   } catch {
-    // It has ended meanwhile.
+    // It has exited meanwhile.
   }
 }
 

@@ -1,14 +1,14 @@
 /**
- * The rows that everything is measured on: 1000 tenants of 200 contacts. Ids follow from ordinals, so
- * that wrk, autocannon and pgbench can each choose a tenant and one of its contacts at random
- * without a list of 200,000 ids.
+ * The measured data: 1000 tenants with 200 contacts each. Ids are derived from ordinals, so that
+ * wrk, autocannon and pgbench can choose a tenant and contact at random without a list of 200,000
+ * ids.
  */
 import type pg from "pg";
 
 export const tenantCount = 1000;
 export const contactsPerTenant = 200;
 
-/** Tenants that have a database of their own follow the pool's in number. */
+/** Ordinals of tenants with their own database. */
 export const firstDatabaseTenant = 10_001;
 
 const tenantIdPrefix = "01900000-0000-7000-8000-";
@@ -22,15 +22,15 @@ export const tenantId = (ordinal: number): string => tenantIdPrefix + digits(ord
 export const contactId = (ordinal: number, index: number): string =>
   contactIdPrefix + digits(ordinal * 1000 + index);
 
-/** So do tenants by the thousand, which have a few contacts each. */
+/** Ordinals of the thousands of small tenants, with a few contacts each. */
 export const firstSmallTenant = 100_001;
 export const contactsPerSmallTenant = 2;
 
-/** The same as expressions for pgbench, of its variables `tenant` and `contact`. */
+/** The same as pgbench expressions, of its variables `tenant` and `contact`. */
 export const sqlTenantId = `'${tenantIdPrefix}' || lpad(:tenant, 12, '0')`;
 export const sqlContactId = `('${contactIdPrefix}' || lpad(:contact, 12, '0'))::uuid`;
 
-/** What a contact of that tenant is called, so that an answer shows whose rows it holds. */
+/** The name of that tenant's contact, so that a response reveals whose rows it has. */
 export const contactName = (ordinal: number, index: number): string =>
   `Contact ${index} of tenant ${ordinal}`;
 
@@ -41,9 +41,9 @@ export interface Caller {
 }
 
 /**
- * Writes the contacts of tenants into the database that `client` (the administrator) is in.
+ * Inserts tenants' contacts into the database that `client` (the administrator) is connected to.
  *
- * @param tenants ids, and the ordinals that the contacts' ids and names are made of
+ * @param tenants ids, and the ordinals that contacts' ids and names derive from
  */
 export async function insertContacts(
   client: pg.ClientBase,
@@ -68,9 +68,9 @@ export async function insertContacts(
 }
 
 /**
- * Takes back what inserts have added, so that each round finds the table as the first one did.
+ * Deletes the rows added by inserts, so that each round starts with the same table.
  *
- * @returns how many rows there were.
+ * @returns the number of rows
  */
 export async function removeInserted(client: pg.ClientBase): Promise<number> {
   const { rowCount } = await client.query("delete from data.contacts where id > $1", [

@@ -1,4 +1,4 @@
-/** `12345.6` → `12,300`: three digits are what a benchmark can stand for. */
+/** `12345.6` → `12,300`: a benchmark justifies three digits. */
 export const count = (value: number): string =>
   Number(value.toPrecision(3)).toLocaleString("en-US");
 

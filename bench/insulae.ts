@@ -1,7 +1,7 @@
 /**
- * Insulae as it is measured: an installation in production mode on the benchmark's PostgreSQL, and
- * its tenants. The pool's are written by SQL, since a thousand calls would take their time; those
- * with a database of their own are made by `app.tenants.create`.
+ * Insulae as measured: an installation in production mode on the benchmark's PostgreSQL, and its
+ * tenants. The pool's are inserted by SQL, because a thousand calls would take too long; those with
+ * their own database are created by `app.tenants.create`.
  */
 import { execFile as execFileCallback } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
@@ -40,25 +40,27 @@ const execFile = promisify(execFileCallback);
 export const repository = resolve(import.meta.dirname, "..");
 
 export interface Insulae {
-  /** One user of each tenant of the pool. */
+  /** One user of each tenant in the pool. */
   readonly pool: readonly Caller[];
-  /** The data plane's role in the main database, which no tenant's rows are visible to by itself. */
+  /**
+   * The URL of the data plane's role in the main database, which by itself sees no tenant's rows.
+   */
   readonly appUrl: string;
-  /** As many tenants with a database of their own; made when they are first asked for. */
+  /** Tenants with their own database; created on demand. */
   databaseTenants(count: number, progress?: (made: number) => void): Promise<DatabaseTenant[]>;
-  /** As many tenants of the pool, with two contacts each; made when they are first asked for. */
+  /** Tenants in the pool with two contacts each; created on demand. */
   smallTenants(count: number): Promise<readonly Caller[]>;
-  /** Adds the server, and makes tenants with databases of their own on it. */
+  /** Adds the server, and creates tenants with their own databases on it. */
   tenantsOn(server: Database, count: number): Promise<DatabaseTenant[]>;
-  /** Opens the app in this process, for as long as `fn` runs. */
+  /** Opens the app in this process while `fn` runs. */
   withApp<Result>(fn: (app: App) => Promise<Result>): Promise<Result>;
-  /** The same without HTTP: what answers requests, at work in this process. */
+  /** Opens the services, without HTTP, in this process while `fn` runs. */
   withServices<Result>(
     fn: (services: Services, installation: Installation) => Promise<Result>,
   ): Promise<Result>;
-  /** Runs a command of the CLI in a process of its own. @throws Error if it fails. */
+  /** Runs a CLI command in its own process. @throws Error if it fails */
   command(args: readonly string[]): Promise<void>;
-  /** Starts the server in a process of its own. @param settings that differ from the others' */
+  /** Starts the server in its own process. @param settings that override the others' */
   start(
     settings?: Readonly<Record<string, string>>,
     args?: readonly string[],
@@ -81,20 +83,20 @@ export async function installInsulae(database: Database): Promise<Insulae> {
     MASTER_SECRET: masterSecret,
     PUBLIC_URL: "https://bench.example",
     BASE_DOMAIN: "bench.example",
-    // The log level is production's own, `info`: a line for each request.
+    // The log level is production's default, `info`: a line per request.
     MIGRATE_ON_START: "true",
     JWT_EXPIRATION: "86400",
     MAIL: "capture",
     EMAIL_VERIFICATION: "optional",
-    // Each request is counted, and none refused, unless a scenario is about that.
+    // Requests are counted but never refused, unless a scenario is about that.
     RATE_LIMIT_GLOBAL: "1000000000",
     RATE_LIMIT_PLANS: "free=1000000000,standard=1000000000,premium=1000000000",
     RATE_LIMIT_ACCOUNT: "1000000000",
     RATE_LIMIT_ANONYMOUS: "1000000000",
     RATE_LIMIT_CREDENTIALS: "1000000000",
-    // Nobody waits for a balancer to notice that a server stops.
+    // No load balancer has to notice that a server stops.
     DRAIN_SECONDS: "0",
-    // As with the largest plan.
+    // As in the largest plan.
     PLAN_QUOTAS: "free.users=0,free.rows=0",
   };
   const withApp: Insulae["withApp"] = async (fn) => {
@@ -228,7 +230,10 @@ function appUrl(administratorUrl: string, password: string): string {
   return url.href;
 }
 
-/** The first tenant is made by the app, and with it the pool's placement; the others beside it. */
+/**
+ * The app creates the first tenant, and with it the pool's placement; the others are inserted next
+ * to it.
+ */
 async function createPool(database: Database, app: App, tokens: Tokens): Promise<Caller[]> {
   const { placement } = await app.tenants.create({
     key: "first",
@@ -238,7 +243,7 @@ async function createPool(database: Database, app: App, tokens: Tokens): Promise
   return insertTenants(database, tokens, placement.id, { first: 1, count: tenantCount });
 }
 
-/** With a user each, and contacts. @param each how many. */
+/** Inserts tenants with a user and contacts each. @param each the number of contacts */
 async function insertTenants(
   database: Database,
   tokens: Tokens,
@@ -293,7 +298,7 @@ async function createDatabaseTenant(
   return { ordinal, token, database: placement.database };
 }
 
-/** One user in each tenant. @returns the users' ids by their tenants'. */
+/** Inserts one user per tenant. @returns the users' ids by tenant */
 async function insertUsers(
   client: Parameters<typeof insertContacts>[0],
   tenants: readonly { readonly id: string }[],
@@ -308,10 +313,10 @@ async function insertUsers(
   return new Map(rows.map((row) => [row.tenant_id, row.id]));
 }
 
-/** Of the same kind as a log-in gives. */
+/** The same kind of token as from a log-in. */
 function signFor(tokens: Tokens, tenant: string, user: string | undefined): Promise<string> {
   const subject = {
-    // Both ids come from the rows that were just written.
+    // both ids come from the inserted rows
     tenantId: tenant as TenantId,
     userId: user as UserId,
     role: "user",

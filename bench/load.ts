@@ -1,7 +1,7 @@
 /**
- * Load over HTTP: wrk where it is on the PATH, else autocannon (which takes more of the machine that
- * it shares with the server, so its figures are lower). Both choose a tenant, and one of its
- * contacts, at random for each request.
+ * HTTP load by wrk if it is on the PATH, otherwise autocannon (which takes more of the machine that
+ * it shares with the server, so its figures are lower). Both choose a tenant and one of its
+ * contacts at random for each request.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,9 +15,12 @@ export type Operation = (typeof operations)[number];
 
 export interface Load {
   readonly baseUrl: string;
-  /** What stands before `/contacts`. */
+  /** The path before `/contacts`. */
   readonly prefix: string;
-  /** `elsewhere`: a list of the tenant with the caller's ordinal, by a token of another: 403, then 429. */
+  /**
+   * `elsewhere`: lists the contacts of the caller's ordinal with another tenant's token: 403, then
+   * 429.
+   */
   readonly operation: Operation | "elsewhere";
   readonly callers: readonly Caller[];
   readonly seconds: number;
@@ -29,16 +32,16 @@ export interface Load {
 export interface LoadResult {
   readonly requests: number;
   readonly seconds: number;
-  /** Answers other than 2xx, and requests without an answer. */
+  /** Responses other than 2xx, and requests without a response. */
   readonly failed: number;
-  /** pgbench does not tell. */
+  /** Unknown for pgbench. */
   readonly p50Ms?: number;
   readonly p99Ms?: number;
 }
 
 export const loadGenerator = (): "wrk" | "autocannon" => (isOnPath("wrk") ? "wrk" : "autocannon");
 
-/** @throws Error if the generator fails; failed requests are counted, not thrown. */
+/** @throws Error if the generator fails; failed requests are only counted */
 export async function runLoad(load: Load): Promise<LoadResult> {
   const folder = temporaryFolder();
   const callers = join(folder.path, "callers.txt");

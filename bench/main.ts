@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: what Insulae is measured by, against what, in one run. It starts all that it
- * needs, and leaves nothing. The report goes to stdout, progress to stderr.
+ * `npm run bench`: all measurements and comparisons in one run. It starts everything it needs and
+ * leaves nothing behind. The report goes to stdout, progress to stderr.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -13,10 +13,10 @@ async function main(options: Options): Promise<void> {
   console.log(await runBenchmark(options));
 }
 
-/** The stacks for comparison are no part of `npm ci` at the root. */
+/** The compared stacks are not part of `npm ci` at the root. */
 function installBaselines(): void {
   if (existsSync(join(import.meta.dirname, "node_modules/.package-lock.json"))) return;
-  console.error("Installing the stacks for comparison …");
+  console.error("Installing the compared stacks …");
   const args = ["ci", "--prefix", import.meta.dirname, "--omit=dev", "--ignore-scripts"];
   execFileSync("npm", args, { stdio: ["ignore", "ignore", "inherit"] });
 }
@@ -30,7 +30,7 @@ function readOptions(): Options {
   }
 }
 
-// What was started is ended by handlers of "exit".
+// Handlers of "exit" stop the started processes.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
 
 if (process.argv.includes("--help")) console.log(usage);

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 
-/** What is measured, in this order. `list`, `one` and `insert` are the columns of one table. */
+/** The scenarios, in order. `list`, `one` and `insert` are columns of one table. */
 export const scenarioNames = [
   "list",
   "one",
@@ -27,11 +27,11 @@ export type ScenarioName = (typeof scenarioNames)[number];
 export interface Options {
   readonly only: ReadonlySet<ScenarioName>;
   readonly rounds: number;
-  /** How long each figure is measured; warm-up comes on top. */
+  /** How long each figure is measured, plus warm-up. */
   readonly seconds: number;
-  /** 1000 tenant databases rather than 100, and 1000 schemas rather than 300. */
+  /** 1000 tenant databases instead of 100, and 1000 schemas instead of 300. */
   readonly full: boolean;
-  /** Print one JSON document rather than Markdown. */
+  /** Print one JSON document instead of Markdown. */
   readonly json: boolean;
 }
 
@@ -43,7 +43,7 @@ export const usage = `npm run bench -- [options]
   --full         1000 tenant databases rather than 100, and 1000 schemas rather than 300 (minutes more)
   --json         one JSON document rather than Markdown`;
 
-/** @throws Error that says what is wrong with the arguments. */
+/** @throws Error if the arguments are invalid */
 export function parseOptions(args: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...args],

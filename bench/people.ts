@@ -1,17 +1,17 @@
-/** The users of the pool as people who sign in by a password, all by the same one. */
+/** The pool's users as people who sign in, all with the same password. */
 import { createPasswords } from "../packages/insulae/src/kernel/identity/passwords.ts";
 
 export const password = "a fine passphrase of the benchmark";
 export const userEmail = "user@bench.example";
 
-/** Of the server's own kind and cost. */
+/** Of the server's own algorithm and cost. */
 export const hashOfPassword = (): Promise<string> => createPasswords().hash(password);
 
 /**
  * Signs in over HTTP.
  *
- * @param ordinal the tenant's; undefined: outside tenants, by an account.
- * @throws Error with what the server answered instead
+ * @param ordinal the tenant's; undefined: as an account, outside tenants
+ * @throws Error with the server's response
  */
 export async function signIn(
   baseUrl: string,

@@ -1,7 +1,7 @@
 /**
- * The limit: the SQL that Insulae sends, prepared, without HTTP, TypeScript or JSON parsing. Plain:
- * BEGIN, the setting, the statement and COMMIT, a round trip each. Pipelined: the setting and the
- * statement in one batch with one Sync, which is one implicit transaction, as Insulae does it.
+ * The upper limit: Insulae's SQL as prepared statements, without HTTP, TypeScript or JSON parsing.
+ * Plain: BEGIN, the setting, the statement and COMMIT, one round trip each. Pipelined: setting and
+ * statement in one batch with one Sync, which is one implicit transaction, as in Insulae.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import { runProgram } from "./program.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 export interface PgbenchRun {
-  /** The data plane's role: Row-Level Security holds for it. */
+  /** The data plane's role, which is subject to Row-Level Security. */
   readonly url: string;
   readonly operation: Operation;
   readonly pipelined: boolean;
@@ -27,7 +27,7 @@ const statements: Readonly<Record<Operation, string>> = {
   insert: `with t as (insert into data.contacts (name, email, phone, company, notes) values ('Ada Lovelace', 'ada@example.com', '+44 20 7946 0000', 'Analytical Engines', 'Written by the benchmark') returning ${columns}) select row_to_json(t)::text from t limit 1;`,
 };
 
-/** @throws Error with pgbench's own words. */
+/** @throws Error with pgbench's message */
 export async function runPgbench(run: PgbenchRun): Promise<LoadResult> {
   const url = new URL(run.url);
   const folder = temporaryFolder();

@@ -7,9 +7,9 @@ export interface ProgramOutput {
 }
 
 /**
- * Runs a program to its end; it does not outlive this process.
+ * Runs a program to completion; it does not outlive this process.
  *
- * @param env in the place of this process's environment
+ * @param env replaces this process's environment
  */
 export async function runProgram(
   command: string,

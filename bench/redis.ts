@@ -8,7 +8,7 @@ export interface RedisServer {
   stop(): Promise<void>;
 }
 
-/** A Redis that keeps nothing; undefined where there is no `redis-server` on the PATH. */
+/** Starts a Redis without persistence; undefined if there is no `redis-server` on the PATH. */
 export async function startRedis(): Promise<RedisServer | undefined> {
   const binary = ["redis-server", "valkey-server"].find(isOnPath);
   if (!binary) return undefined;

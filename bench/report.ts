@@ -1,14 +1,14 @@
 import { cpus, loadavg, totalmem } from "node:os";
 import type { Section, Verdict } from "./scenario.ts";
 
-/** What the figures were measured on. */
+/** The machine of the measurements. */
 export interface Machine {
   readonly processor: string;
   readonly cores: number;
   readonly memoryGb: number;
   readonly node: string;
   readonly postgres: string;
-  /** What else was going on when the benchmark began: processes that wanted a core. */
+  /** The load average when the benchmark began. */
   readonly loadBefore: number;
 }
 
@@ -23,11 +23,11 @@ export const machine = (postgres: string): Machine => ({
 
 export const isBusy = ({ loadBefore, cores }: Machine): boolean => loadBefore > cores / 2;
 
-/** The report in Markdown, to be read as it is or pasted into a document. */
+/** The report as Markdown. */
 export function markdown(on: Machine, sections: readonly Section[]): string {
   const verdicts = sections.flatMap((section) => section.verdicts);
   return [
-    `Measured on ${on.cores} cores (${on.processor}) and ${on.memoryGb} GB for everything: server, PostgreSQL ${on.postgres} and load generator. Node ${on.node}; 1000 tenants of 200 contacts, forced Row-Level Security.${isBusy(on) ? ` The machine was busy with something else (load ${on.loadBefore.toFixed(1)}): the figures mean little.` : ""}`,
+    `Measured on ${on.cores} cores (${on.processor}) and ${on.memoryGb} GB for everything: server, PostgreSQL ${on.postgres} and load generator. Node ${on.node}; 1000 tenants of 200 contacts, forced Row-Level Security.${isBusy(on) ? ` The machine was busy with other work (load ${on.loadBefore.toFixed(1)}): the figures are unreliable.` : ""}`,
     ...sections.map(sectionText),
     ...(verdicts.length > 0 ? [`### Promises\n\n${verdictTable(verdicts)}`] : []),
   ].join("\n\n");
@@ -48,7 +48,7 @@ const verdictTable = (verdicts: readonly Verdict[]) =>
     ]),
   );
 
-/** A Markdown table: the first column to the left, figures to the right. */
+/** A Markdown table with the first column left-aligned, figures right-aligned. */
 function table(columns: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   const rule = columns.map((_, i) => (i === 0 ? "---" : "---:"));

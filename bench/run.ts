@@ -43,11 +43,11 @@ const scenarios: readonly (readonly [readonly ScenarioName[], Scenario])[] = [
   [["viewers"], viewers],
   [["sick-server"], sickServer],
   [["workers"], workers],
-  // Last: the others would have its tenants beside theirs.
+  // Last, because its tenants would affect the others.
   [["tenants"], tenants],
 ];
 
-/** Runs what the options ask for. @returns the report: Markdown, or JSON with `--json`. */
+/** Runs the selected scenarios. @returns the report: Markdown, or JSON with `--json` */
 export async function runBenchmark(options: Options): Promise<string> {
   const progress = (text: string) => console.error(`  ${text}`);
   progress("starting PostgreSQL");

@@ -6,16 +6,16 @@ import type { Options } from "./options.ts";
 export interface Bench {
   readonly options: Options;
   readonly database: Database;
-  /** Installed, with its tenants, when the first scenario asks for it. */
+  /** Installed, with its tenants, on first use. */
   readonly insulae: () => Promise<Insulae>;
-  /** Says on stderr what is going on. */
+  /** Reports progress on stderr. */
   readonly progress: (text: string) => void;
 }
 
-/** A part of the report. */
+/** A section of the report. */
 export interface Section {
   readonly title: string;
-  /** What the figures mean, and what they were measured on. */
+  /** The meaning and conditions of the figures. */
   readonly text?: string;
   readonly columns: readonly string[];
   readonly rows: readonly (readonly string[])[];
@@ -24,7 +24,7 @@ export interface Section {
   readonly data: unknown;
 }
 
-/** A promise of the README, and what became of it in this run. */
+/** A promise of the README, and whether this run met it. */
 export interface Verdict {
   readonly promise: string;
   readonly target: string;

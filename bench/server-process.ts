@@ -6,11 +6,11 @@ import { freePort } from "../packages/insulae/src/testing/free-port.ts";
 export interface ServerProcess {
   readonly pid: number;
   readonly baseUrl: string;
-  /** From the start of the process to its first answer. */
+  /** From the start of the process to its first response. */
   readonly startMs: number;
-  /** Resident memory, in bytes; undefined where the system does not tell. */
+  /** Resident memory in bytes; undefined if the system does not report it. */
   memory(): number | undefined;
-  /** Time on a processor since the start, in milliseconds; undefined where the system does not tell. */
+  /** Processor time since the start in milliseconds; undefined if the system does not report it. */
   processorMs(): number | undefined;
   stop(): Promise<void>;
 }
@@ -18,9 +18,9 @@ export interface ServerProcess {
 export interface ServerCommand {
   readonly command: string;
   readonly args: readonly string[];
-  /** The port comes as PORT. */
+  /** PORT is added. */
   readonly env: Readonly<Record<string, string>>;
-  /** Answers with any status once the server is ready; with 200 if `healthy` is asked for. */
+  /** A path that responds with any status once the server is ready; with `healthy`, with 200. */
   readonly probe: string;
   readonly healthy?: boolean;
   readonly cwd?: string;
@@ -28,9 +28,9 @@ export interface ServerCommand {
 }
 
 /**
- * Starts a server in a process group of its own, and waits until it answers.
+ * Starts a server in its own process group, and waits until it responds.
  *
- * @throws Error with the end of its output if it ends, or does not answer in time.
+ * @throws Error with the end of its output if it exits, or does not respond in time
  */
 export async function startServer(server: ServerCommand): Promise<ServerProcess> {
   const port = await freePort();
@@ -64,7 +64,7 @@ export async function startServer(server: ServerCommand): Promise<ServerProcess>
   };
 }
 
-/** Nothing of the caller's own configuration is to reach a server that is measured. */
+/** Keeps the caller's configuration away from measured servers. */
 const inherited = () => ({ PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "" });
 
 function collectOutput(child: ChildProcess): () => string {
@@ -80,18 +80,18 @@ function collectOutput(child: ChildProcess): () => string {
 async function untilAnswer(server: ServerCommand, baseUrl: string, child: ChildProcess) {
   const deadline = performance.now() + (server.timeoutMs ?? 20_000);
   while (performance.now() < deadline) {
-    if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
+    if (child.exitCode !== null) throw new Error(`the server exited with ${child.exitCode}`);
     const answer = await fetch(baseUrl + server.probe).catch(() => undefined);
     await answer?.arrayBuffer();
     if (answer && (!server.healthy || answer.status === 200)) return;
     await sleep(10);
   }
-  throw new Error("no answer in time");
+  throw new Error("no response in time");
 }
 
 /**
- * Ends the group, and waits for the last of it: `npm` ends before the server that it started. After
- * ten seconds they are killed; what can't even be killed is left after one more.
+ * Stops the group and waits for its last process: `npm` exits before the server it started. After
+ * ten seconds they are killed; what can't be killed is abandoned after one more.
  */
 async function stopGroup(child: ChildProcess): Promise<void> {
   const pid = child.pid ?? 0;
@@ -103,7 +103,7 @@ async function stopGroup(child: ChildProcess): Promise<void> {
   }
 }
 
-/** @returns whether there was anybody to send it to. */
+/** @returns whether a process received it */
 function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
   if (pid === 0) return false;
   try {

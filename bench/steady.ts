@@ -1,6 +1,6 @@
 /**
- * A steady load, however long the answers take (an open loop: a slow answer doesn't spare the server
- * the next request).
+ * A steady load independent of response times (an open loop: a slow response does not delay the
+ * next request).
  */
 import { Agent, get } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,13 +12,13 @@ export interface Steadiness {
 }
 
 export interface Waits {
-  /** Of each request, in milliseconds. */
+  /** Each request's duration in milliseconds. */
   readonly waits: readonly number[];
-  /** Answers other than 200. */
+  /** Responses other than 200. */
   readonly failed: number;
 }
 
-/** Lists contacts, whether or not the requests before have been answered. */
+/** Lists contacts at a fixed rate, whether or not earlier requests have been answered. */
 export async function ask(
   baseUrl: string,
   caller: Caller,

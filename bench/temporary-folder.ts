@@ -7,7 +7,7 @@ export interface TemporaryFolder {
   remove(): void;
 }
 
-/** A folder that is gone at the latest when this process ends. */
+/** A folder that is removed when this process exits, at the latest. */
 export function temporaryFolder(): TemporaryFolder {
   const path = mkdtempSync(join(tmpdir(), "bench-of-insulae-"));
   const remove = () => {

@@ -1,4 +1,4 @@
-/** The real npm, asking a registry that answers as each test says. */
+/** The real npm with a registry that responds as each test says. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -14,7 +14,7 @@ interface Advisories {
   readonly body: object;
 }
 
-/** What the command says and how it ends. */
+/** The command's output and exit code. */
 async function ask({ status, body }: Advisories, ...args: string[]) {
   const registry = createServer((request, response) => {
     const asked = request.method === "POST" && request.url?.endsWith("/advisories/bulk");
@@ -39,18 +39,18 @@ const advisory = {
   vulnerable_versions: "*",
 };
 
-it("passes where the registry knows of nothing", async () => {
+it("passes if the registry knows of no vulnerability", async () => {
   const { said, code } = await ask({ status: 200, body: {} });
   expect([said.trim(), code]).toEqual(["No dependency has a known vulnerability", 0]);
 });
 
-it("fails where a dependency has a known vulnerability, and names it", async () => {
+it("fails if a dependency has a known vulnerability, and names it", async () => {
   const { said, code } = await ask({ status: 200, body: { ws: [advisory] } });
   expect(said).toContain("high  ws: A hole, https://example.com/advisory");
   expect(code).toBe(1);
 });
 
-it("says so where the registry does not answer, and fails if that is not enough", async () => {
+it("reports that the registry does not answer, and fails if an answer is required", async () => {
   const silent = { status: 405, body: {} };
   const { said, code } = await ask(silent);
   expect(said).toMatch(/^COULD NOT ASK for known vulnerabilities, .*405/);

@@ -1,7 +1,7 @@
 /**
- * `npm run advisories`: whether a dependency, of development too, has a known vulnerability. Registries
- * need not answer that question (mirrors often don't); then nothing is known, and this says so plainly
- * instead of passing for a good answer. `--required` makes that a failure.
+ * `npm run advisories`: reports known vulnerabilities of dependencies, including development ones.
+ * Some registries (mirrors) don't support this query; then the result is unknown, which is reported
+ * as such. `--required` makes that a failure.
  */
 import { spawnSync } from "node:child_process";
 
@@ -13,22 +13,22 @@ const { stdout } = spawnSync("npm", ["audit", "--json", "--fetch-retries=0"], {
 
 interface Vulnerability {
   readonly severity: string;
-  /** What is known of it, or the name of a dependency that has it. */
+  /** Advisories, or names of vulnerable dependencies. */
   readonly via: readonly (string | { readonly title: string; readonly url: string })[];
 }
 
 interface Report {
   readonly vulnerabilities?: Readonly<Record<string, Vulnerability>>;
-  /** Of npm's own error. */
+  /** npm's own error. */
   readonly message?: string;
 }
 
-/** What npm said; an error that it gives as text is a message. */
+/** Parses npm's output; an error in plain text becomes a message. */
 function reportOf(text: string): Report {
   try {
     return JSON.parse(text); // npm's own format, version 2
   } catch {
-    return { message: text.trim() || "npm said nothing" };
+    return { message: text.trim() || "npm gave no output" };
   }
 }
 

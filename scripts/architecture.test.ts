@@ -1,4 +1,4 @@
-/** docs/architecture.md says what the code says. */
+/** docs/architecture.md matches the code. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -6,13 +6,13 @@ import { expect, test } from "vitest";
 const source = "packages/insulae/src";
 const page = readFileSync("docs/architecture.md", "utf8");
 
-test("the page quotes the steps of a request as pipeline.ts has them", () => {
+test("the page quotes the steps of pipeline.ts", () => {
   const [, quoted = ""] = /^```ts\n([\s\S]*?)^```$/m.exec(page) ?? [];
   expect(quoted).toContain("refuseMalformed");
   expect(readFileSync(join(source, "kernel/http/request/pipeline.ts"), "utf8")).toContain(quoted);
 });
 
-test("the files on the path of a request are there, 25 at most, each named once", () => {
+test("the files on the path of a request exist, at most 25, each named once", () => {
   const files = [...page.matchAll(/^\| \d+ \| `([^`]+)` \|/gm)].map(([, file = ""]) => file);
   expect(files.length).toBeGreaterThan(0);
   expect(files.length).toBeLessThanOrEqual(25);

@@ -1,7 +1,7 @@
 /**
- * Builds what is published: Node runs the sources as they are, but not below `node_modules`. Each package gets
- * a folder in `build/`, with JavaScript, types and a manifest that names them, and a tarball beside it, which npm
- * installs as it stands. Nothing else needs it: here, the sources run.
+ * Builds the published packages. Node runs TypeScript sources, but not below `node_modules`. Each
+ * package gets a folder in `build/` with JavaScript, types and a manifest, and a tarball for npm.
+ * In this repository nothing needs it: the sources run.
  *
  * @example
  * npm run build && npm publish build/insulae-0.1.0.tgz
@@ -16,11 +16,11 @@ const build = join(root, "build");
 
 interface Package {
   readonly name: string;
-  /** Whose options it is compiled with. */
+  /** The package whose compiler options to use. */
   readonly tsconfig?: string;
-  /** What is copied besides, from the repository's root to below the package's folder. */
+  /** Additional files, from paths in the repository to paths in the package. */
   readonly copied?: Readonly<Record<string, string>>;
-  /** Where the manifest's `imports` lead, once these files are copied. */
+  /** The targets of the manifest's `imports` once these files are copied. */
   readonly imports?: Readonly<Record<string, string>>;
 }
 
@@ -55,7 +55,10 @@ const packages: readonly Package[] = [
   },
 ];
 
-/** Files of a package that is needed for them alone: installations get them with ours, and not the package. */
+/**
+ * Files of a package that is needed only for them: they are published with ours, instead of a
+ * dependency.
+ */
 function vendored(name: string, folder: string, files: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     files.map((file) => [
@@ -85,12 +88,33 @@ function buildPackage({ name, tsconfig = "tsconfig.json", copied = {}, imports }
     join(target, "package.json"),
     JSON.stringify({ ...manifest, ...(imports && { imports }) }, null, 2),
   );
-  execFileSync("npm", ["pack", target, "--pack-destination", build, "--silent"], {
-    stdio: ["ignore", "ignore", "inherit"],
-  });
+  pack(target);
 }
 
-/** What its manifest names, what that imports, and scripts of threads; neither tests nor what they use. */
+/** The console is what its own build leaves: none of its sources is compiled here. */
+function packConsole(): void {
+  const source = join(root, "packages/console");
+  execFileSync(process.execPath, [join(source, "build/build.ts")], { stdio: "inherit" });
+  const target = join(build, "console");
+  cpSync(join(source, "dist"), join(target, "dist"), { recursive: true });
+  cpSync(join(root, "LICENSE"), join(target, "LICENSE"));
+  const { devDependencies: _, ...manifest } = JSON.parse(
+    readFileSync(join(source, "package.json"), "utf8"),
+  );
+  writeFileSync(join(target, "package.json"), JSON.stringify(manifest, null, 2));
+  pack(target);
+}
+
+const pack = (folder: string): void => {
+  execFileSync("npm", ["pack", folder, "--pack-destination", build, "--silent"], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+};
+
+/**
+ * Compiles the manifest's entries, their imports and worker scripts, without tests and test
+ * helpers.
+ */
 function compile(name: string, tsconfig: string): void {
   const source = join(root, "packages", name);
   const named = readFileSync(join(source, "package.json"), "utf8").matchAll(/"\.\/(src\/.+\.ts)"/g);
@@ -118,4 +142,5 @@ installTools();
 rmSync(build, { recursive: true, force: true });
 mkdirSync(build);
 for (const one of packages) buildPackage(one);
+packConsole();
 console.log(["Made:", ...globSync("*.tgz", { cwd: build }).toSorted()].join("\n  build/"));

@@ -1,6 +1,6 @@
 /**
- * `npm run check`: types, lint and format, dead code, the direction of dependencies, and files that
- * outgrow the style. Runs everything, then fails if anything failed.
+ * `npm run check`: types, lint and format, dead code, import directions, file lengths, and
+ * generated files. Runs everything, then fails if anything failed.
  */
 import { spawnSync } from "node:child_process";
 import { commandProblems } from "./cli-reference.ts";
@@ -20,7 +20,7 @@ const { regularExpressionProblems } = await import("./regular-expressions.ts");
 
 const commands: readonly (readonly [string, string, readonly string[]])[] = [
   ["types", tsc, ["-p", "tsconfig.json"]],
-  // What runs in browsers: with the DOM, and without Node.
+  // Browser code: with the DOM, without Node.
   ["types in browsers", tsc, ["-p", "tsconfig.browser.json"]],
   ["types of the console", tsc, ["-p", "tsconfig.console.json"]],
   ["lint and format", biome, ["ci", "--error-on-warnings", "."]],

@@ -1,6 +1,6 @@
 /**
- * `docs/cli.md`, made from the commands' own help. Run it to write the page; `npm run check` fails while it is
- * another.
+ * Generates `docs/cli.md` from the commands' own help. Run it to update the page; `npm run check`
+ * fails while it is out of date.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { afterHelp, examples } from "../packages/insulae/src/cli/help.ts";
@@ -60,7 +60,6 @@ ${afterHelp.trim()}
 
 ${program.commands.map((command) => sectionOf(command, "insulae")).join("\n")}`;
 
-/** What is wrong with the page, if anything. */
 export function commandProblems(): string[] {
   return readFileSync(page, "utf8") === text
     ? []

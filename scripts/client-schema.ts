@@ -1,7 +1,7 @@
 /**
- * `packages/client/src/schema.gen.ts`, made from the OpenAPI document of all features but the dialects: its types, as
- * openapi-typescript makes them, and the one thing that the client has to know of it while it runs. Run it to
- * write the file; `npm run check` fails while it is another.
+ * Generates `packages/client/src/schema.gen.ts` from the OpenAPI document of all features except
+ * the dialects: the types, by openapi-typescript, and the data that the client needs at run time.
+ * Run it to update the file; `npm run check` fails while it is out of date.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import openapiTS, { astToString, type OpenAPI3 } from "openapi-typescript";
@@ -20,7 +20,7 @@ type Paths = Record<string, Record<string, Operation>>;
 const mapValues = <From, To>(record: Record<string, From>, change: (value: From) => To) =>
   Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
 
-/** The paths of the API; errors, which all are problems, would be four fifths of the types. */
+/** The API's paths, without errors: all are problems, and would be four fifths of the types. */
 const relevant = (paths: Paths): Paths =>
   mapValues(
     Object.fromEntries(Object.entries(paths).filter(([path]) => path.startsWith(`${apiPrefix}/`))),
@@ -33,17 +33,17 @@ const relevant = (paths: Paths): Paths =>
       })),
   );
 
-/** Where a request that is sent again does not create a second thing. */
+/** The operations where a retry with the same key does not create a second resource. */
 const createdOnce = (paths: Paths): string[] =>
   Object.entries(paths)
     .filter(([, { post }]) => post?.parameters?.some(({ name }) => name === "Idempotency-Key"))
     .map(([path]) => path.slice(apiPrefix.length));
 
-/** @param document OpenAPI 3.1; what is not below `/api/v1` is left out. */
+/** @param document OpenAPI 3.1; paths outside `/api/v1` are omitted */
 async function schemaSource(document: object): Promise<string> {
-  const { paths, ...rest } = document as { paths: Paths }; // OpenAPI has it
+  const { paths, ...rest } = document as { paths: Paths }; // per OpenAPI
   const own = relevant(paths);
-  // The document is ours, and checked against OpenAPI's own schema by the server's tests.
+  // The document is ours; the server's tests validate it against OpenAPI's schema.
   const types = astToString(await openapiTS({ ...rest, paths: own } as unknown as OpenAPI3));
   return `// Made by \`node scripts/client-schema.ts\` from the server's routes.
 
@@ -62,7 +62,6 @@ const source = (): Promise<string> =>
     }),
   );
 
-/** What is wrong with the file, if anything. */
 export async function clientSchemaProblems(): Promise<string[]> {
   return readFileSync(file, "utf8") === (await source())
     ? []

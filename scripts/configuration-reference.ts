@@ -1,6 +1,6 @@
 /**
- * `docs/configuration.md`, made from the table in `config.ts`. Run it to write the page, and
- * `.env.example`; `npm run check` fails while either is another.
+ * Generates `docs/configuration.md` and `.env.example` from the table in `config.ts`. Run it to
+ * update both; `npm run check` fails while one is out of date.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { variables } from "../packages/insulae/src/config/variables.ts";
@@ -33,7 +33,6 @@ The database may be given in parts instead of \`DATABASE_URL\`: \`DB_HOST\`, \`D
 \`DB_PASSWORD\`, \`DB_NAME\`.
 `;
 
-/** What is wrong with the page, if anything. */
 export function configurationProblems(): string[] {
   return readFileSync(page, "utf8") === text
     ? []

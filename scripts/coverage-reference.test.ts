@@ -25,7 +25,7 @@ describe("a test that shows requirements", () => {
     ["has been renamed", 'a.test.ts:\n  "a tenant › can": [S1-023]\n', 'has no test "a tenant'],
     ["is in no such describe", 'a.test.ts:\n  "a user › answers %s": [S1-023]\n', "has no test"],
     ["is in no such file", "b.test.ts:\n  answers %s: [S1-023]\n", "names b.test.ts"],
-  ])("is refused where it %s", (_, yaml, problem) => {
+  ])("is refused if it %s", (_, yaml, problem) => {
     const { shown, problems } = shownIn(yaml, files);
     expect(shown).toEqual([]);
     expect(problems).toEqual([expect.stringContaining(problem)]);
@@ -61,7 +61,7 @@ describe("a requirement", () => {
     expect(found).toContain(problem);
   });
 
-  it("is written with its title, and with nothing else than what is known", () => {
+  it("is written with its title, and without unknown members", () => {
     const read = (entry: string) =>
       sourceIn("S1", `system: a\nrequirements:\n  S1-001: ${entry}\n`).problems;
     expect(read("{ title: a, done: [a.ts] }")).toEqual([]);
@@ -74,7 +74,7 @@ describe("a requirement", () => {
     ]);
   });
 
-  it("is a row of the page, with what is special to Markdown escaped", () => {
+  it("is a row of the page, with Markdown escaped", () => {
     const other = requirement({ id: "S1-002", title: "a|b", replaced: "See docs/why.md." });
     const page = pageOf([{ name: "S1", system: "a", requirements: [requirement(), other] }], shown);
     expect(page).toContain(

@@ -1,8 +1,8 @@
 /**
- * `docs/coverage.md`: every requirement of the five sources with where it is done, the tests that
- * show it, or the decision that replaced it, from `docs/requirements/`. Run it to write the page;
- * `npm run check` fails while it is another, where a requirement has neither test nor decision, and where a
- * test that shows one does not exist.
+ * Generates `docs/coverage.md` from `docs/requirements/`: every requirement of the five sources
+ * with its implementation and tests, or the decision that replaced it. Run it to update the page;
+ * `npm run check` fails while it is out of date, a requirement has neither test nor decision, or a
+ * named test does not exist.
  */
 import { existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { type Requirement, type Source, sources } from "./requirements.ts";
@@ -10,10 +10,10 @@ import { type Shown, shownIn } from "./shown-by.ts";
 
 const page = "docs/coverage.md";
 
-/** A document that a decision names. */
+/** Documents that a decision names. */
 const documents = /\bdocs\/[\w./-]+\.md\b/g;
 
-/** What is wrong with the requirements and with what is said to show them. */
+/** Problems of the requirements and of their evidence. */
 export function problemsOf(
   all: readonly Requirement[],
   shown: readonly Shown[],
@@ -23,15 +23,15 @@ export function problemsOf(
   const withTest = new Set(shown.map(({ id }) => id));
   const unknown = shown.filter(({ id }) => !known.has(id));
   return [
-    ...unknown.map(({ id, file, test }) => `${file}: "${test}" shows ${id}, which there is not`),
+    ...unknown.map(({ id, file, test }) => `${file}: "${test}" shows ${id}, which does not exist`),
     ...all.flatMap(({ id, done, replaced }) => {
       const files = [...done, ...(replaced?.match(documents) ?? [])];
       const problems = files
         .filter((file) => !exists(file))
-        .map((file) => `${id} names ${file}, which there is not`);
+        .map((file) => `${id} names ${file}, which does not exist`);
       if (replaced) return problems;
-      if (!withTest.has(id)) problems.push(`${id} has no test, and no decision replaced it`);
-      if (done.length === 0) problems.push(`${id} does not say where it is done`);
+      if (!withTest.has(id)) problems.push(`${id} has neither a test nor a replacing decision`);
+      if (done.length === 0) problems.push(`${id} does not name its implementation`);
       return problems;
     }),
   ];
@@ -40,7 +40,7 @@ export function problemsOf(
 const escaped = (text: string): string =>
   text.replaceAll("<", "&lt;").replaceAll(/[\\|*_`[\]]/g, "\\$&");
 
-/** Named without what most paths have in common, and linked from the page's folder. */
+/** Without the common part of most paths, linked relative to the page. */
 const link = (file: string): string => {
   const name = file.replace("packages/insulae/src/", "").replace("packages/insulae/", "");
   return `[${escaped(name)}](${file.startsWith("docs/") ? file.slice(5) : `../${file}`})`;
@@ -63,7 +63,6 @@ function evidence({ id, replaced }: Requirement, shown: readonly Shown[]): strin
 const rowOf = (requirement: Requirement, shown: readonly Shown[]): string =>
   `| ${requirement.id} | ${escaped(requirement.title)} | ${requirement.done.map(link).join("<br>")} | ${evidence(requirement, shown)} |`;
 
-/** The page as it should be. */
 export function pageOf(all: readonly Source[], shown: readonly Shown[]): string {
   const count = all.flatMap((source) => source.requirements).length;
   return `# What was asked for, and where it is
@@ -109,7 +108,6 @@ function read() {
   };
 }
 
-/** What is wrong with the requirements, the tests that show them and the page, if anything. */
 export function coverageProblems(): string[] {
   const { text, problems } = read();
   if (existsSync(page) && readFileSync(page, "utf8") === text) return problems;

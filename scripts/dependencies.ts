@@ -4,8 +4,8 @@ import { dirname, join, relative, resolve } from "node:path";
 const source = resolve("packages/insulae/src");
 
 /**
- * The rooms of the server, as docs/architecture.md lists them: each may import itself and those before it.
- * Files directly in `src/` are the package's entries.
+ * The rooms (layers) of the server, as in docs/architecture.md: each may import itself and those
+ * before it. Files directly in `src/` are the package's entries.
  */
 const rooms = [
   ...readFileSync("docs/architecture.md", "utf8").matchAll(/^\| `((?:[a-z-]+\/)+)` \|/gm),
@@ -16,14 +16,14 @@ const roomOf = (file: string): string | undefined => {
   return folder === "." ? "entries" : rooms.find((room) => `${folder}/`.startsWith(`${room}/`));
 };
 
-/** Tests, and what only they use, may also use the harness and whole apps. */
+/** Tests and test helpers may also import the harness and whole apps. */
 const isTest = (file: string): boolean =>
   /[.-](test|fixture)\.ts$/.test(file) || /\/(testing|test-server\.ts)/.test(file);
 
 const featureOf = (file: string): string | undefined =>
   /^features\/([^/]+)\//.exec(relative(source, file))?.[1];
 
-/** The files that a source file imports, by path; packages are left out. */
+/** The paths of the files that a source file imports, without packages. */
 function importsOf(file: string): string[] {
   const text = readFileSync(file, "utf8");
   const specifiers = text.matchAll(
@@ -35,20 +35,21 @@ function importsOf(file: string): string[] {
 function problemOf(file: string, imported: string): string | undefined {
   const says = `${relative(".", file)} imports ${relative(".", imported)}`;
   const [from, to] = [roomOf(file), roomOf(imported)];
-  if (from === undefined) return `${relative(".", file)} is in no room of docs/architecture.md`;
+  if (from === undefined)
+    return `${relative(".", file)} is not in any room of docs/architecture.md`;
   if (from !== to && from !== "entries" && !isTest(file)) {
     if (to === "entries" || rooms.indexOf(to ?? "") > rooms.indexOf(from)) {
-      return `${says}: a room may import those before it in docs/architecture.md`;
+      return `${says}: a room may import only those before it in docs/architecture.md`;
     }
   }
   const feature = featureOf(imported);
   if (feature && feature !== featureOf(file) && !imported.endsWith(".feature.ts")) {
-    return `${says}: a feature is met through its *.feature.ts`;
+    return `${says}: import a feature only through its *.feature.ts`;
   }
   return undefined;
 }
 
-/** The client runs where there is no Node, and knows no more of the server than its OpenAPI document. */
+/** The client must run without Node, and knows only the server's OpenAPI document. */
 const clientMay = /^(\.\/[^/]+|openapi-fetch|openapi-typescript-helpers)$/;
 
 const clientProblems = (): string[] =>
@@ -94,7 +95,7 @@ const consoleProblems = (): (string | undefined)[] =>
     importsOf(resolve(file)).map((imported) => consoleProblemOf(resolve(file), imported)),
   );
 
-/** Imports against the rules of docs/architecture.md, and acceptance tests that know the server. */
+/** Imports that violate docs/architecture.md, and acceptance tests that import the server. */
 export function dependencyProblems(): string[] {
   const inside = globSync("packages/insulae/src/**/*.ts").flatMap((file) =>
     importsOf(resolve(file)).map((imported) => problemOf(resolve(file), imported)),
@@ -102,7 +103,7 @@ export function dependencyProblems(): string[] {
   const outside = globSync("{acceptance,examples}/**/*.ts", { exclude: ["**/node_modules/**"] })
     .flatMap((file) => importsOf(file).map((imported) => ({ file, imported })))
     .filter(({ imported }) => imported.startsWith("packages/"))
-    .map(({ file, imported }) => `${file} imports ${imported}: it may use only what users may`);
+    .map(({ file, imported }) => `${file} imports ${imported}: it may import only what users can`);
   return [...inside, ...outside, ...clientProblems(), ...consoleProblems()].filter(
     (problem) => problem !== undefined,
   );

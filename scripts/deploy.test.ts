@@ -1,6 +1,6 @@
 /**
- * What is in `deploy/`, as far as it can be checked without an engine to run it: that it can be read,
- * that no setting is misspelt, that images are pinned, and that nobody is root.
+ * The files in `deploy/`, as far as they can be checked without an engine: they can be parsed,
+ * settings exist, images are pinned, and nothing runs as root.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, globSync, readFileSync } from "node:fs";
@@ -25,7 +25,7 @@ const fieldsOf = (value: Value | undefined): Fields => (isFields(value) ? value 
 const listOf = (value: Value | undefined): readonly Value[] => (Array.isArray(value) ? value : []);
 const read = (path: string): string => readFileSync(path, "utf8");
 
-/** A version, not a name that moves. */
+/** A fixed version, not a moving tag. */
 const pinned = /^[a-z0-9./_-]+:v?\d+\.\d+[\w.-]*$/;
 
 const ofApplications = "packages/create-insulae/template/deploy";
@@ -37,7 +37,7 @@ describe.each(globSync(["deploy/compose.*.yml", `${ofApplications}/compose.yml`]
   );
   const ours = services.filter(([, { build }]) => build !== undefined);
 
-  test("sets nothing on the server that is no setting of it", () => {
+  test("sets only existing settings", () => {
     expect(ours.length).toBeGreaterThan(0);
     const names = ours.flatMap(([, { environment }]) => Object.keys(fieldsOf(environment)));
     expect(names.filter((name) => !isSetting(name) && !name.startsWith("INSULAE_TEST_"))).toEqual(
@@ -51,9 +51,9 @@ describe.each(globSync(["deploy/compose.*.yml", `${ofApplications}/compose.yml`]
       expect([name, image]).toEqual([name, expect.stringMatching(pinned)]);
   });
 
-  test("runs nobody as root, but for one that only gives volumes away", () => {
+  test("runs no container as root, except one that only changes owners", () => {
     const roots = services.filter(([name, { user, build }]) => {
-      if (build !== undefined) return false; // By the Dockerfile, below.
+      if (build !== undefined) return false; // built by the Dockerfile, below
       return user === undefined || /^(root|0)\b/.test(String(user)) ? name : false;
     });
     expect(roots.map(([name]) => name)).toEqual(file.includes("prod") ? ["prepare"] : []);
@@ -62,7 +62,7 @@ describe.each(globSync(["deploy/compose.*.yml", `${ofApplications}/compose.yml`]
     }
   });
 
-  test("mounts what there is, and waits for services that there are", () => {
+  test("mounts existing files, and waits for existing services", () => {
     const names = services.map(([name]) => name);
     for (const [, service] of services) {
       for (const name of Object.keys(fieldsOf(service.depends_on))) expect(names).toContain(name);
@@ -100,7 +100,7 @@ describe("compose", () => {
     expect(fieldsOf(services.redis).image).toMatch(/^redis:/);
   });
 
-  test("for development loads what changes again", () => {
+  test("for development reloads changes", () => {
     const { command, volumes } = fieldsOf(servicesOf("dev").insulae);
     expect(command).toContain("--watch-path=packages/insulae/src");
     expect(String(volumes)).toContain("../packages/insulae/src:");
@@ -145,7 +145,7 @@ describe("deploy/Dockerfile", () => {
     }
   });
 
-  test("copies what there is", () => {
+  test("copies existing files", () => {
     const copied = instructions.flatMap((line) => {
       const [, sources] = /^COPY (?:--ch\S+ )*(?!--)(.+) \S+$/.exec(line) ?? [];
       return sources?.split(" ") ?? [];
@@ -154,7 +154,7 @@ describe("deploy/Dockerfile", () => {
     for (const source of copied) expect([source, existsSync(source)]).toEqual([source, true]);
   });
 
-  test("has a health check, for the port that is exposed", () => {
+  test("has a health check on the exposed port", () => {
     expect(instructions.join("\n")).toMatch(
       /^EXPOSE 8000 9000\n(?:.*\n)*HEALTHCHECK .*health-check\.mjs/m,
     );
@@ -184,7 +184,7 @@ describe("deploy/kubernetes", () => {
     expect([...listOf(kustomization.resources)].sort()).toEqual(files.sort());
   });
 
-  test("sets nothing that is no setting", () => {
+  test("sets only existing settings", () => {
     const names = ofKind("ConfigMap").flatMap(({ data }) => Object.keys(fieldsOf(data)));
     const own = containers.flatMap(({ env }) =>
       listOf(env).map((one) => String(fieldsOf(one).name)),
@@ -192,7 +192,7 @@ describe("deploy/kubernetes", () => {
     expect([...names, ...own].filter((name) => !isSetting(name))).toEqual([]);
   });
 
-  test("holds no secret, only references", () => {
+  test("contains no secrets, only references", () => {
     expect(ofKind("Secret")).toEqual([]);
     const texts = ofKind("ConfigMap").flatMap(({ data }) => Object.keys(fieldsOf(data)));
     expect(texts.filter((name) => /SECRET|PASSWORD|TOKEN|_URL$/.test(name))).toEqual([
@@ -201,7 +201,7 @@ describe("deploy/kubernetes", () => {
     ]);
   });
 
-  test("confines every container: no root, no privilege, nothing writable but what it mounts", () => {
+  test("confines every container: no root, no privileges, read-only except for mounts", () => {
     expect(containers.length).toBe(3);
     for (const pod of pods) {
       expect(pod).toMatchObject({
@@ -226,13 +226,13 @@ describe("deploy/kubernetes", () => {
     for (const { newName, newTag } of images) expect(`${newName}:${newTag}`).toMatch(pinned);
   });
 
-  test("gives a server that stops the time that it may take", () => {
+  test("gives a stopping server enough time", () => {
     const [pod] = ofKind("Deployment").map(podsOf);
     const { deadlineMs } = shutdownTimes({ env: "production", drainSeconds: 5 });
     expect(Number(pod?.terminationGracePeriodSeconds) * 1_000).toBeGreaterThan(deadlineMs);
   });
 
-  test("asks the health routes, and keeps the log port within the policy", () => {
+  test("uses the health routes, and restricts the log port by policy", () => {
     const [server] = ofKind("Deployment")
       .map(podsOf)
       .flatMap(({ containers }) => listOf(containers));
@@ -257,7 +257,7 @@ describe("deploy/aws", () => {
       [fieldsOf(statement).Action ?? null].flat().map(String),
     );
   };
-  /** What each request of the SDK takes, as far as the sources send it. */
+  /** The permission of each SDK request in the sources. */
   const taken: Readonly<Record<string, readonly string[]>> = {
     AbortMultipartUploadCommand: ["s3:AbortMultipartUpload"],
     CompleteMultipartUploadCommand: ["s3:PutObject"],
@@ -266,7 +266,7 @@ describe("deploy/aws", () => {
     DeleteObjectsCommand: ["s3:DeleteObject"],
     GetObjectCommand: ["s3:GetObject"],
     HeadBucketCommand: ["s3:ListBucket"],
-    // Without ListBucket an object that is not there is said to be forbidden.
+    // Without ListBucket, S3 reports missing objects as forbidden.
     HeadObjectCommand: ["s3:GetObject", "s3:ListBucket"],
     ListMultipartUploadsCommand: ["s3:ListBucketMultipartUploads"],
     ListObjectsV2Command: ["s3:ListBucket"],
@@ -287,7 +287,7 @@ describe("deploy/aws", () => {
       ),
   );
 
-  test("allows the server what it asks of Amazon, and nothing else", () => {
+  test("allows the server's requests to AWS, and nothing else", () => {
     expect([...sent].sort()).toEqual(Object.keys(taken).sort());
     expect([...new Set(actionsIn("server-policy.json"))].sort()).toEqual(
       [...new Set(Object.values(taken).flat())].sort(),
@@ -302,7 +302,7 @@ describe("deploy/proxy", () => {
   test.each([
     ["nginx.conf", "proxy_set_header"],
     ["haproxy.cfg", "http-request (?:set|del)-header"],
-  ])("%s passes on no header of a client's in which the server believes a proxy", (file, how) => {
+  ])("%s forwards no client's header that the server trusts from a proxy", (file, how) => {
     const text = read(`deploy/proxy/${file}`);
     for (const name of [...believed, "Client-Cert-Chain"]) {
       expect(text).toMatch(new RegExp(`^ +${how} ${name}\\b(?!-)`, "m"));
@@ -313,21 +313,21 @@ describe("deploy/proxy", () => {
 describe("files with secrets, such as the production.env of docs/deploy.md", () => {
   const template = "packages/create-insulae/template";
 
-  test.each([".gitignore", `${template}/gitignore`])("are left out by %s", (file) => {
+  test.each([".gitignore", `${template}/gitignore`])("are excluded by %s", (file) => {
     expect(read(file).split("\n")).toEqual(
       expect.arrayContaining(["*.env", ".env.*", "!.env.example"]),
     );
   });
 
   test.each(["deploy/Dockerfile.dockerignore", `${template}/.dockerignore`])(
-    "are left out by %s",
+    "are excluded by %s",
     (file) => {
       expect(read(file).split("\n")).toEqual(expect.arrayContaining(["**/*.env", "**/.env.*"]));
     },
   );
 
   test.each(["docs/deploy.md", `${template}/README.md`])(
-    "have no password of ours in %s",
+    "have no default password in %s",
     (file) => {
       expect(read(file)).not.toMatch(/^\w*(PASSWORD|SECRET|TOKEN|KEY)=/m);
     },
@@ -349,14 +349,14 @@ describe("commands in docs/runbooks and docs/deploy.md", () => {
   );
 
   test.each([...new Set(commands.map((words) => words.slice(0, 2).join(" ")))])(
-    "insulae %s is one",
+    "insulae %s exists",
     (command) => {
       const output = execFileSync(
         process.execPath,
         ["packages/insulae/src/cli/main.ts", ...command.split(" "), "--help"],
         { encoding: "utf8" },
       );
-      // A word that is no command is answered with the help of what is above it.
+      // An unknown word prints the help of the parent command.
       expect(output).toContain(`Usage: insulae ${command}`);
     },
   );

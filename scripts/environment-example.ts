@@ -1,13 +1,14 @@
 /**
- * `.env.example`, made from the table in `config.ts`: every setting, commented out, with what it
- * means. `scripts/configuration-reference.ts` writes it; `npm run check` fails while it is another.
+ * Generates `.env.example` from the table in `config.ts`: every setting, commented out, with its
+ * description. `scripts/configuration-reference.ts` writes it; `npm run check` fails while it is
+ * out of date.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { variables } from "../packages/insulae/src/config/variables.ts";
 
 const file = ".env.example";
 
-/** The text in lines of comment, none longer than a line of code. */
+/** Wraps text into comment lines. */
 const comment = (text: string): string => text.replace(/(.{1,98})(?: |$)/g, "# $1\n").trimEnd();
 
 const entries = Object.values(variables).map(({ names: [name, ...aliases], meaning }) => {
@@ -20,7 +21,6 @@ const text = `# Copy it to .env, and take the # away where you set something. Al
 
 ${entries.join("\n")}`;
 
-/** What is wrong with the file, if anything. */
 export function exampleProblems(): string[] {
   return readFileSync(file, "utf8") === text
     ? []

@@ -12,7 +12,7 @@ it("an error is found wherever it is defined", () => {
   ]);
 });
 
-it("a definition that is put together when the program runs is refused", () => {
+it("a definition built at run time is refused", () => {
   const { problems } = readDefinitions("a.ts", "\nconst e = defineError(code, 404, title);");
   expect(problems).toEqual([expect.stringMatching(/^a\.ts:2 /)]);
 });

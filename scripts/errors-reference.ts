@@ -1,10 +1,10 @@
 /**
- * `docs/errors.md`: every error that the API defines, with its status, its title, what to do about it and who
- * answers with it. Run it to write the page; `npm run check` fails while the page is out of date, and while a
- * code or a title has two definitions.
+ * Generates `docs/errors.md`: every error of the API with its status, title, remedy, and the routes
+ * that return it. Run it to update the page; `npm run check` fails while it is out of date, or a
+ * code or title has two definitions.
  *
- * The sources are parsed for calls of `defineError`, so that no error is left out; the routes say who declares
- * which.
+ * It parses the sources for calls of `defineError`, so no error is missed; the routes declare which
+ * of them they return.
  */
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { type Node, parseSync, Visitor } from "oxc-parser";
@@ -34,7 +34,7 @@ interface Definition {
   readonly title: string;
 }
 
-/** The errors that a source file defines; a definition that isn't made of literals is a problem. */
+/** The errors that a source file defines; a definition without literals is a problem. */
 export function readDefinitions(file: string, text: string) {
   const definitions: Definition[] = [];
   const problems: string[] = [];
@@ -55,7 +55,7 @@ export function readDefinitions(file: string, text: string) {
 
 const literalOf = (node: Node): unknown => (node.type === "Literal" ? node.value : undefined);
 
-/** Clients tell errors apart by their codes, people by their titles: neither occurs twice. */
+/** Clients tell errors apart by code, people by title: both must be unique. */
 export function duplicates(definitions: readonly Definition[]): string[] {
   const groups = [
     ...Map.groupBy(definitions, ({ code }) => `the code ${code}`),
@@ -82,7 +82,7 @@ const features: readonly Feature[] = [
 ];
 const shown = etagSources(features);
 
-/** By code: the routes that answer with the error. */
+/** The routes that declare each error, by code. */
 const declared = Map.groupBy(
   features.flatMap(({ name: feature, routes }) =>
     routes.flatMap((route) => {
@@ -111,7 +111,10 @@ function routesOf(code: string): string {
 const sentencesOf = (title: string): string[] => title.split(/(?<=\.) /);
 const hasRemedy = ({ title }: Definition): boolean => sentencesOf(title).length > 1;
 
-/** "It is gone. Look elsewhere." has its remedy in the second sentence; others have theirs in the map. */
+/**
+ * "It is gone. Look elsewhere.": the second sentence is the remedy; for other titles it is in the
+ * map.
+ */
 function splitTitle({ code, status, title }: Definition) {
   const [wrong = "", ...rest] = sentencesOf(title);
   if (rest.length > 0) return { wrong, remedy: rest.join(" ") };
@@ -187,7 +190,6 @@ const withoutNeed = Object.keys(remedies)
   .filter((code) => !needed.has(code))
   .map((code) => `scripts/errors-remedies.ts: no error ${code} needs one`);
 
-/** What is wrong with the errors or the page, if anything. */
 export function errorsProblems(): string[] {
   return [
     ...read.flatMap((each) => each.problems),

@@ -1,9 +1,10 @@
 /**
- * What to do about the errors whose titles don't say it, by code: texts of `docs/errors.md` alone. Mostly the
- * response's `detail` says more than a title can; a dialect's titles are those of the system it stands for.
+ * Remedies for errors whose titles don't include one, by code; used only in `docs/errors.md`.
+ * Usually the response's `detail` says more than a title can; dialects use the titles of their
+ * system.
  */
 const detail = "The response's `detail` says why. Correct that, then retry.";
-const exists = "Nothing to do: it is there. List what the tenant has to find it.";
+const exists = "It exists already. List the tenant's to find it.";
 
 export const remedies: Readonly<Record<string, string>> = {
   already_member: "Use the existing user. Look it up by its e-mail address.",

@@ -1,4 +1,4 @@
-/** `npm run format`: lint, with what can be mended, and format. */
+/** `npm run format`: lint with automatic fixes, and format. */
 import { spawnSync } from "node:child_process";
 import { biome, installTools } from "./tools.ts";
 

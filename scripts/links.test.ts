@@ -1,4 +1,4 @@
-/** Links in the docs lead to files and headings that exist. */
+/** Links in the docs lead to existing files and headings. */
 import { existsSync, globSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
@@ -7,7 +7,7 @@ const pages = globSync(["*.md", "docs/**/*.md", "examples/*/README.md"]);
 const withoutCode = (text: string): string => text.replaceAll(/^```[\s\S]*?^```$/gm, "");
 const read = (file: string): string => withoutCode(readFileSync(file, "utf8"));
 
-/** As GitHub makes them of headings. */
+/** Heading anchors as GitHub generates them. */
 const anchorsOf = (file: string): string[] =>
   [...read(file).matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
     title

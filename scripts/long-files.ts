@@ -2,10 +2,10 @@ import { globSync, readFileSync } from "node:fs";
 
 const limit = 400;
 
-/** A file past the limit says why in a comment that starts so. */
+/** A file over the limit gives its reason in a comment that starts like this. */
 const reason = /^\s*(?:\/\/|\*|\/\*\*?) Long because /m;
 
-/** Source files past 400 lines that give no reason. */
+/** Source files over 400 lines without a reason. */
 export function longFiles(): string[] {
   return globSync("{packages,examples,acceptance,bench,scripts}/**/*.{ts,tsx}", {
     exclude: ["**/node_modules/**", "**/dist/**", "**/*.gen.ts"],

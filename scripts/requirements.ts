@@ -1,13 +1,13 @@
-/** What the five sources ask for, a line each: `docs/requirements/s0.yaml` to `s4.yaml`. */
+/** Reads the requirements of the five sources: `docs/requirements/s0.yaml` to `s4.yaml`. */
 import { globSync, readFileSync } from "node:fs";
 import { parse } from "yaml";
 
 export interface Requirement {
   readonly id: string;
   readonly title: string;
-  /** The files where it is done. */
+  /** The files that implement it. */
   readonly done: readonly string[];
-  /** The decision that stands in its place: a sentence, which may name documents. */
+  /** The decision that replaced it: a sentence, which may name documents. */
   readonly replaced: string | undefined;
 }
 
@@ -20,22 +20,22 @@ export interface Source {
 
 const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
 
-/** One source's requirements, and what is wrong with how they are written. */
+/** One source's requirements, and problems of their format. */
 export function sourceIn(name: string, text: string): { source: Source; problems: string[] } {
   const problems: string[] = [];
-  // Whatever the file holds is looked at below, field by field.
+  // checked below, field by field
   const data = parse(text) as { system?: unknown; requirements?: Record<string, unknown> };
   const requirements = Object.entries(data.requirements ?? {}).map(([id, entry], index) => {
     const { title, done, replaced, ...rest } = Object(entry) as Record<string, unknown>;
     if (id !== `${name}-${String(index + 1).padStart(3, "0")}`) problems.push(`${id} out of turn`);
     if (!isText(title) || title.length > 100) problems.push(`${id} needs a title of ≤ 100 letters`);
-    for (const key of Object.keys(rest)) problems.push(`${id}: ${key} is not known`);
+    for (const key of Object.keys(rest)) problems.push(`${id}: ${key} is unknown`);
     const files = Array.isArray(done) ? done : [];
     if (done !== undefined && !(files.length > 0 && files.every(isText))) {
-      problems.push(`${id}: done has to be a list of files`);
+      problems.push(`${id}: done must be a list of files`);
     }
     if (replaced !== undefined && !isText(replaced)) {
-      problems.push(`${id}: replaced has to be a text`);
+      problems.push(`${id}: replaced must be a string`);
     }
     return {
       id,
@@ -48,7 +48,7 @@ export function sourceIn(name: string, text: string): { source: Source; problems
   return { source: { name, system: String(data.system), requirements }, problems };
 }
 
-/** All sources in their order. */
+/** All sources in order. */
 export function sources(): { sources: Source[]; problems: string[] } {
   const read = globSync("docs/requirements/s[0-9].yaml")
     .toSorted()

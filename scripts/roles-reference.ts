@@ -1,7 +1,7 @@
 /**
- * The table of `docs/roles.md`: every route with the permission that it needs and the least system
- * role that holds it, made from the routes' declarations. Run it to write the table; `npm run check`
- * fails while it is another.
+ * Generates the table in `docs/roles.md`: every route with its permission and the least powerful
+ * system role that holds it, from the routes' declarations. Run it to update the table; `npm run
+ * check` fails while it is out of date.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { dialects } from "../packages/insulae/src/dialects/index.ts";
@@ -19,7 +19,7 @@ function whoMay({ options: { permission } }: Route): string {
   const definition = permissions.get(permission);
   if (definition) return `\`${permission}\` | ${definition.role}`;
   if (permission === "public") return "| anybody";
-  return permission === "platform" ? "| platform administrators" : "| whoever is signed in";
+  return permission === "platform" ? "| platform administrators" : "| anybody signed in";
 }
 
 const rowOf = (route: Route): string =>
@@ -38,13 +38,12 @@ const table = features
   .map(tableOf)
   .join("\n");
 
-/** The page with the table as it should be. */
+/** The page with a current table. */
 function rewritten(): string {
   const text = readFileSync(page, "utf8");
   return `${text.slice(0, text.indexOf(begin) + begin.length)}\n${table}`;
 }
 
-/** What is wrong with the page, if anything. */
 export function rolesProblems(): string[] {
   return readFileSync(page, "utf8") === rewritten()
     ? []

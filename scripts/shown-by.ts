@@ -1,31 +1,32 @@
 /**
- * Which requirements a test shows: `docs/requirements/shown-by.yaml`. It names a test by the base name of its file,
- * so that a file may move, and by its own name after those of the describes around it.
+ * Reads which tests show which requirements: `docs/requirements/shown-by.yaml`. It names a test by
+ * the base name of its file, so that files can move, and by its name after those of the enclosing
+ * describes.
  */
 import { parse } from "yaml";
 
 export interface Shown {
   readonly id: string;
-  /** The path of the file that has the test. */
+  /** The path of the test's file. */
   readonly file: string;
   readonly test: string;
 }
 
-/** Whether a file's text has each of the names as a string, whatever the quotes. */
+/** Whether the file's text contains each of the names as a string, whatever the quotes. */
 function has(text: string, test: string): boolean {
   return test
     .split(" › ")
     .every((name) => ['"', "'", "`"].some((quote) => text.includes(`${quote}${name}${quote}`)));
 }
 
-/** What `yaml` says is shown, and which of its tests none of the files has. */
+/** The evidence in `yaml`, and problems such as tests that don't exist. */
 export function shownIn(
   yaml: string,
   files: readonly (readonly [path: string, text: string])[],
 ): { shown: Shown[]; problems: string[] } {
   const shown: Shown[] = [];
   const problems: string[] = [];
-  const tests = parse(yaml) as Record<string, Record<string, string[]>>; // As checked below.
+  const tests = parse(yaml) as Record<string, Record<string, string[]>>; // checked below
   const unescaped = files.map(([path, text]) => [path, text.replaceAll(/\\(.)/g, "$1")] as const);
   for (const [name, entries] of Object.entries(tests)) {
     const named = unescaped.filter(([path]) => path.endsWith(`/${name}`));

@@ -1,4 +1,4 @@
-/** The template of `create-insulae`, as far as it can be checked without making a project of it. */
+/** The template of `create-insulae`, as far as it can be checked without creating a project. */
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -11,7 +11,7 @@ const read = (file: string): string => readFileSync(join(template, file), "utf8"
 const manifestOf = (folder: string) =>
   JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
 
-test("takes the tools that this repository is tested with", () => {
+test("uses the tools that this repository is tested with", () => {
   const { devDependencies } = manifestOf(template);
   const ours = manifestOf(".").devDependencies;
   expect(devDependencies).toEqual({
@@ -21,7 +21,7 @@ test("takes the tools that this repository is tested with", () => {
   });
 });
 
-test("has one version with the packages that it is published with", () => {
+test("has the same version as the packages it is published with", () => {
   const versions = ["insulae", "client", "create-insulae"].map(
     (name) => manifestOf(`packages/${name}`).version,
   );
@@ -32,7 +32,7 @@ test("has one version with the packages that it is published with", () => {
   expect(new Set(engines).size).toBe(1);
 });
 
-test("imports nothing of Insulae but what is public", () => {
+test("imports only Insulae's public API", () => {
   const specifiers = globSync("**/*.ts", { cwd: template }).flatMap((file) =>
     [...read(file).matchAll(/from "([^".][^"]*)"/g)].map(([, specifier]) => specifier),
   );
@@ -41,7 +41,7 @@ test("imports nothing of Insulae but what is public", () => {
   ]);
 });
 
-test("names settings that there are", () => {
+test("uses only existing settings", () => {
   const names = [...read(".env.example").matchAll(/^#([A-Z_]+)=/gm)].map(([, name = ""]) => name);
   expect(names.length).toBeGreaterThan(5);
   expect(names.filter((name) => !isSetting(name))).toEqual([]);
@@ -50,7 +50,7 @@ test("names settings that there are", () => {
 describe("its Dockerfile", () => {
   const text = read("Dockerfile").replaceAll("\\\n", " ");
 
-  test("builds on the image that the server's own builds on", () => {
+  test("builds on the same image as the server's own", () => {
     const version = /^ARG NODE=(\S+)$/m;
     const [, ours] = version.exec(readFileSync("deploy/Dockerfile", "utf8")) ?? [];
     expect(version.exec(text)?.[1]).toBe(ours);
@@ -59,7 +59,7 @@ describe("its Dockerfile", () => {
     }
   });
 
-  test("leaves the image to a user who is not root, with a health check", () => {
+  test("runs as a user who is not root, with a health check", () => {
     const [, last = ""] = text.split(/^FROM (?=\S+\n)/m);
     expect(last).toMatch(/^USER 1000:1000$/m);
     expect(last).toMatch(/^HEALTHCHECK .*\/health\/live/m);
@@ -72,21 +72,21 @@ describe("its deploy/kubernetes.yaml", () => {
   const ofKind = (kind: string) => objects.filter((object) => object.kind === kind);
   const pods = ["Job", "Deployment"].flatMap(ofKind).map(({ spec }) => spec.template.spec);
 
-  test("migrates by a job, and serves by a deployment", () => {
+  test("migrates in a job, and serves in a deployment", () => {
     expect(pods.map(({ containers }) => containers[0].args)).toEqual([
       ["migrate", "up"],
       ["start"],
     ]);
   });
 
-  test("sets nothing that is no setting, and no secret", () => {
+  test("sets only existing settings, and no secrets", () => {
     const names = ofKind("ConfigMap").flatMap(({ data }) => Object.keys(data));
     expect(names.filter((name) => !isSetting(name))).toEqual([]);
     expect(names.filter((name) => /SECRET|PASSWORD|TOKEN|DATABASE/.test(name))).toEqual([]);
     expect(ofKind("Secret")).toEqual([]);
   });
 
-  test("confines every container: no root, no privilege, nothing writable but /tmp", () => {
+  test("confines every container: no root, no privileges, read-only except for /tmp", () => {
     for (const { containers, securityContext, automountServiceAccountToken } of pods) {
       expect(automountServiceAccountToken).toBe(false);
       expect(securityContext).toMatchObject({
@@ -107,7 +107,7 @@ describe("its deploy/kubernetes.yaml", () => {
     }
   });
 
-  test("asks the health routes, and gives a server that stops the time that it may take", () => {
+  test("uses the health routes, and gives a stopping server enough time", () => {
     const [, server] = pods;
     expect(server.containers[0]).toMatchObject({
       livenessProbe: { httpGet: { path: "/health/live", port: "http" } },

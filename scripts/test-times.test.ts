@@ -10,7 +10,7 @@ const slow = [
   { file: "a/slowest.test.ts", ms: 90_000 },
 ];
 
-test("files above ten seconds are shown, and those above a minute without a reason are too slow", () => {
+test("files over ten seconds are shown, and those over a minute without a reason are too slow", () => {
   const reasons = { "slowest.test.ts": "it makes 1,000 tenants" };
   const { lines, tooSlow } = timesOf([...quick, ...slow], reasons);
   expect(lines).toEqual([
@@ -21,7 +21,7 @@ test("files above ten seconds are shown, and those above a minute without a reas
   expect(tooSlow).toEqual(["a/slower.test.ts"]);
 });
 
-test("where all files take longer, one may as well", () => {
+test("if all files take longer, a single one may too", () => {
   const busy = quick.map(({ file }) => ({ file, ms: 5_000 }));
   expect(timesOf([...busy, ...slow], {}).tooSlow).toEqual([]);
 });

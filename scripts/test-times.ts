@@ -1,8 +1,8 @@
 /**
- * A reporter for Vitest, after its own: which files of tests take longer than ten seconds, and the seed of a run that
- * failed. With INSULAE_TEST_TIMES=required, as in CI, a file that takes longer than a minute, and twenty times the
- * mean of the run, fails it, unless its reason is below. What is measured is the file's own tests and hooks. On a busy
- * machine they take ten times as long as on a quiet one, as do all others', hence the mean.
+ * A Vitest reporter, after the default one: lists test files that take longer than ten seconds, and
+ * the seed of a failed run. With INSULAE_TEST_TIMES=required, as in CI, a file that takes over a
+ * minute, and over twenty times the run's mean, fails it, unless its reason is below. It measures a
+ * file's own tests and hooks. The mean, because on a busy machine all files take ten times as long.
  */
 import { basename } from "node:path";
 import type { Reporter, TestModule } from "vitest/node";
@@ -11,7 +11,7 @@ const shownMs = 10_000;
 const longestMs = 60_000;
 const timesTheMean = 20;
 
-/** Files that may take longer, by their base names, and why. */
+/** Files that may take longer, by base name, and why. */
 export const reasons: Readonly<Record<string, string>> = {};
 
 export interface FileTime {
@@ -19,7 +19,7 @@ export interface FileTime {
   readonly ms: number;
 }
 
-/** What is printed of a run's files, the slowest first, and which of them are too slow. */
+/** The printed lines, slowest file first, and the files that are too slow. */
 export function timesOf(
   files: readonly FileTime[],
   mayTakeLonger: Readonly<Record<string, string>> = reasons,
@@ -37,7 +37,7 @@ export function timesOf(
   };
 }
 
-/** Vitest makes it with `new`. */
+/** Vitest calls it with `new`. */
 export default class TestTimes implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
     const files = modules.map((module) => ({
@@ -48,10 +48,10 @@ export default class TestTimes implements Reporter {
     if (lines.length > 0) console.log(`\nLonger than ${shownMs / 1_000} s:\n${lines.join("\n")}`);
     if (errors.length > 0 || modules.some((module) => !module.ok())) {
       const { INSULAE_TEST_SEED: seed } = modules[0]?.project.config.env ?? {};
-      if (seed) console.log(`\nWhat is random is repeated by INSULAE_TEST_SEED=${seed}`);
+      if (seed) console.log(`\nRepeat the random values with INSULAE_TEST_SEED=${seed}`);
     }
     if (process.env.INSULAE_TEST_TIMES !== "required" || tooSlow.length === 0) return;
-    console.error(`\nToo long, without a reason in scripts/test-times.ts: ${tooSlow.join(", ")}`);
+    console.error(`\nToo slow, without a reason in scripts/test-times.ts: ${tooSlow.join(", ")}`);
     process.exitCode = 1;
   }
 }

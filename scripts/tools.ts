@@ -1,6 +1,6 @@
 /**
- * What the checks and the build work with: `scripts/package.json`, which `npm ci` at the root leaves out, since
- * running and testing need none of it.
+ * The tools of checks and build: `scripts/package.json`, which `npm ci` at the root omits because
+ * running and testing don't need them.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -8,10 +8,10 @@ import { join } from "node:path";
 
 const folder = join(import.meta.dirname, "node_modules");
 
-/** Fetches them, once. */
+/** Installs the tools if they are missing. */
 export function installTools(): void {
   if (existsSync(join(folder, ".package-lock.json"))) return;
-  console.error("Installing what the checks need …");
+  console.error("Installing the tools of the checks …");
   execFileSync("npm", ["ci", "--prefix", import.meta.dirname, "--ignore-scripts"], {
     stdio: ["ignore", "ignore", "inherit"],
   });
@@ -19,5 +19,8 @@ export function installTools(): void {
 
 export const biome = join(folder, ".bin/biome");
 export const knip = join(folder, ".bin/knip");
-/** The compiler; what is beside it as `typescript` is for openapi-typescript alone, which prints by the API of 5. */
+/**
+ * The compiler. The package `typescript` next to it is for openapi-typescript alone, which prints
+ * with version 5's API.
+ */
 export const tsc = join(folder, "typescript-7/bin/tsc");

@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-/** The tests that need what only the checks do. */
+/** The checks' own tests. */
 export default defineConfig({
   test: { include: ["scripts/regular-expressions.test.ts", "scripts/errors-reference.test.ts"] },
 });

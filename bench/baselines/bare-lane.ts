@@ -1,29 +1,29 @@
 /**
- * A lane: one connection to PostgreSQL over which the statements of many requests go, one behind the other,
- * without waiting for each other's answers. A request is one batch of the extended-query protocol, which is a
- * transaction of its own: the setting, the statement, Sync. Batches of one turn of the event loop leave in one
- * write.
+ * A lane: one connection to PostgreSQL that carries the statements of many requests without waiting
+ * for responses in between. A request is one batch of the extended-query protocol, and a
+ * transaction of its own: the setting, the statement, Sync. Batches of one turn of the event loop
+ * are sent in one write.
  *
- * `pg` logs in; from then on the socket is the lane's.
+ * `pg` logs in; then the lane takes over the socket.
  *
  * https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
 import pg from "pg";
 
-/** A prepared statement by its name, and its values. */
+/** The name of a prepared statement, and its values. */
 export type Command = readonly [name: string, values: readonly (string | null)[]];
 
-/** Each column as the text that PostgreSQL sent. */
+/** Each column as text from PostgreSQL. */
 export type Row = readonly (string | null)[];
 
 export interface Lane {
   readonly inFlight: number;
-  /** @returns the first row of the last command. @throws Error with PostgreSQL's own words. */
+  /** @returns the first row of the last command. @throws Error with PostgreSQL's message */
   run(commands: readonly Command[]): Promise<Row | undefined>;
 }
 
 interface Batch {
-  /** Those before the last one give a row each. */
+  /** Rows of the commands before the last one, one each. */
   rowsAhead: number;
   row?: Row;
   error?: Error;
@@ -31,7 +31,7 @@ interface Batch {
   readonly reject: (error: Error) => void;
 }
 
-/** @param statements by name; they are prepared once. */
+/** @param statements by name; prepared once */
 export async function openLane(
   config: pg.ClientConfig,
   statements: Readonly<Record<string, string>>,
@@ -104,7 +104,7 @@ function rowOf(body: Buffer): Row {
   return row;
 }
 
-/** Execute the unnamed portal, without a limit of rows. */
+/** Execute the unnamed portal, without a row limit. */
 const execute = Buffer.from([0x45, 0, 0, 0, 9, 0, 0, 0, 0, 0]);
 const sync = Buffer.from([0x53, 0, 0, 0, 4]);
 

@@ -1,7 +1,7 @@
 /**
- * What a good engineer writes in a day: Node's `http`, lanes to PostgreSQL, a cache of verified tokens, and
- * the SQL that Insulae sends, whose JSON is passed on. There are no limits, no log, and no validation but
- * PostgreSQL's. What Insulae adds to a request is the difference.
+ * What a good engineer writes in a day: Node's `http`, lanes to PostgreSQL, a cache of verified
+ * tokens, and Insulae's SQL, whose JSON is forwarded. No limits, no log, and no validation except
+ * PostgreSQL's. The difference is what Insulae adds to a request.
  */
 import { createSecretKey } from "node:crypto";
 import { createServer, type IncomingMessage } from "node:http";
@@ -33,7 +33,7 @@ interface Claims {
 
 const verified = new Map<string, Claims>();
 
-/** @throws Error if it isn't valid. */
+/** @throws Error if the token is invalid */
 function tenantOf(authorization: string | undefined): string {
   const token = authorization?.slice("Bearer ".length) ?? "";
   let claims = verified.get(token);
@@ -77,7 +77,7 @@ async function list(tenantId: string, limit: number): Promise<Answer> {
 const separator = ",\n";
 const mostPieces = 512;
 
-/** Cuts off the row that only shows that there is a next page. */
+/** Cuts off the extra row that reveals a next page. */
 function pageOf(rows: string, count: number, pieces: number, limit: number): string {
   const items = count > limit ? rows.slice(0, rows.lastIndexOf(separator)) : rows;
   let next = "null";

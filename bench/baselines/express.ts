@@ -1,10 +1,10 @@
 /**
- * The usual stack: Express, `pg`, and a transaction around each request that tells PostgreSQL who
- * the tenant is: BEGIN, set_config, the statement, COMMIT, each a round trip of its own.
+ * The usual stack: Express, `pg`, and a transaction around each request that sets the tenant:
+ * BEGIN, set_config, the statement, COMMIT, each a round trip.
  *
- * It is written as well as that shape allows: named (prepared) statements, keep-alive, no ETag, no
- * logging, a pool of the size that was fastest. The token (HS256) is verified for every request, as
- * the tutorials do it, without a cache; that costs 9 µs.
+ * As fast as that design allows: prepared statements, keep-alive, no ETag, no logging, the fastest
+ * pool size. The token (HS256) is verified for every request without a cache, as tutorials do; that
+ * costs 9 µs.
  */
 import { createSecretKey } from "node:crypto";
 import express, { type RequestHandler } from "express";
@@ -12,7 +12,8 @@ import jwt from "jsonwebtoken";
 import pg from "pg";
 import { statements } from "./statements.ts";
 
-// As a key: given a string, jsonwebtoken tries each time whether it is a public key (37 µs, not 9).
+// As a key object: for a string, jsonwebtoken tries each time whether it is a public key (37 µs,
+// not 9).
 const secret = createSecretKey(process.env.JWT_SECRET ?? "", "utf8");
 const pool = new pg.Pool({
   connectionString: process.env.DATABASE_URL,

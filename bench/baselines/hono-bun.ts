@@ -1,7 +1,7 @@
 /**
  * The best TypeScript stack that we know of: Hono on Bun with Bun's own SQL client (prepared
- * statements, and pipelining inside a transaction: the setting and the statement go out together).
- * Verified tokens are cached, so that HS256 costs next to nothing.
+ * statements, and pipelining in a transaction: setting and statement are sent together). Verified
+ * tokens are cached, so HS256 costs next to nothing.
  */
 import { SQL } from "bun";
 import { Hono } from "hono";

@@ -12,7 +12,7 @@ export const statements = {
 const all =
   '"id", "name", "email", "phone", "company", "address", "age", "gender", "notes", "created_at", "updated_at"';
 
-/** The SQL that Insulae sends for the same requests, word for word; the bare servers send it too. */
+/** Insulae's SQL for the same requests, verbatim; the bare servers use it too. */
 export const insulaeStatements = {
   read_scope:
     "select set_config('app.current_tenant_id', $1, true), set_config('transaction_read_only', 'on', true)",
@@ -32,7 +32,7 @@ export const insulaeStatements = {
   insert_one: `with t as (insert into "contacts" ("name", "email", "phone", "company", "notes") values ($1, $2, $3, $4, $5) returning ${all}) select row_to_json(t.*)::text from t limit 1`,
 };
 
-/** And its connections' settings, as far as they have a say in how statements run. */
+/** Its connections' settings that affect how statements run. */
 export const insulaeSettings = [
   ...["search_path=data", "plan_cache_mode=force_generic_plan", "enable_seqscan=off"],
   ...["TimeZone=UTC", "jit=off"],

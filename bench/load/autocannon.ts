@@ -1,8 +1,7 @@
 /**
- * autocannon in a process of its own, in the place of wrk:
- * `node autocannon.ts <url> <operation> <prefix> <file of callers> <connections> <seconds>`.
- * Each connection goes through requests that were chosen at random and built before the start: 400, or with
- * those of the others as many as there are callers.
+ * autocannon in its own process, as a substitute for wrk: `node autocannon.ts <url> <operation>
+ * <prefix> <file of callers> <connections> <seconds>`. Each connection cycles through requests
+ * chosen at random and built before the start: 400, or together as many as there are callers.
  */
 import { readFileSync } from "node:fs";
 import autocannon from "autocannon";

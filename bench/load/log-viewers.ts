@@ -1,9 +1,8 @@
 /**
- * Viewers of the log, in a process of their own: `node log-viewers.ts <url> <file of tokens, one for
- * each stream>`. They read all that they are sent, and look at nothing: what a browser makes of the
- * lines, it makes on another machine. For the same reason they yield to whoever wants the processor.
- * Says `open` when all streams are; when its standard input ends, how many bytes came since, how long
- * that took of a processor's time, and ends.
+ * Log viewers in their own process: `node log-viewers.ts <url> <file of tokens, one per stream>`.
+ * They read and discard everything, because rendering lines is the work of other machines; for the
+ * same reason they have a low priority. Prints `open` when all streams are open; when standard
+ * input ends, the bytes received since and the processor time used, and exits.
  */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -29,7 +28,7 @@ async function open(token: string): Promise<Socket> {
     },
   });
   asking.on("response", (response) => {
-    throw new Error(`a viewer was answered ${response.statusCode}`);
+    throw new Error(`a viewer got status ${response.statusCode}`);
   });
   asking.end();
   const [, socket] = await once(asking, "upgrade");

@@ -1,7 +1,7 @@
 /**
- * What it costs to know who calls and whether they may, once everything is in the caches: the very
- * resolver that a server has (tenant, credential, standing, permission), asked in this process on
- * behalf of one user of each of 1000 tenants in turn.
+ * The cost of resolving and authorising a caller with warm caches: the server's own resolver
+ * (tenant, credential, standing, permission), called in this process for one user of each of 1000
+ * tenants in turn.
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
@@ -19,7 +19,7 @@ import { median } from "../statistics.ts";
 const largestMicroseconds = 10;
 const baseDomain = "bench.example";
 
-// Of a route the resolver reads its options only.
+// The resolver reads only a route's options.
 const route = { options: { permission: "contacts:read" } } as unknown as Parameters<Resolver>[1];
 
 export async function checks(bench: Bench): Promise<Section> {
@@ -35,10 +35,10 @@ export async function checks(bench: Bench): Promise<Section> {
     return results;
   });
   return {
-    title: "Who calls, and may they?",
+    title: "Resolving and authorising the caller",
     text:
-      "The check of the credential and of the permission together, with what is known of 1000 tenants' users " +
-      "in the caches; the median of nine rounds.",
+      "Checking the credential and the permission, with the users of 1000 tenants " +
+      "in the caches; median of nine rounds.",
     columns: ["credential", "time per request"],
     rows: measured.map(({ kind, microseconds }) => [kind, `${microseconds.toFixed(2)} µs`]),
     verdicts: measured.map(({ kind, microseconds }) => ({
@@ -59,14 +59,14 @@ const resolverOf = ({ catalogue, authenticate, platform }: Services): Resolver =
     defaultTenant: "demo_tenant",
     certificates: platform.clientCertificates,
     onCrossTenantAttempt() {
-      throw new Error("a caller was taken for another tenant's");
+      throw new Error("a caller was resolved to another tenant");
     },
   });
 
 async function measure(resolve: Resolver, callers: readonly ResolverInput[]): Promise<number> {
   for (const input of callers) {
     const { user } = await resolve(input, route);
-    if (user?.kind !== "tenant") throw new Error("a caller is not known");
+    if (user?.kind !== "tenant") throw new Error("a caller was not resolved");
   }
   const repetitions = 100;
   const round = (): number => {
@@ -81,7 +81,7 @@ async function measure(resolve: Resolver, callers: readonly ResolverInput[]): Pr
   round();
   const rounds: number[] = [];
   for (let i = 0; i < 9; i += 1) {
-    // Announcements have to be heard between the rounds, or the caches are believed no longer.
+    // Announcements must be received between the rounds, or cached entries expire.
     await sleep(100);
     rounds.push(round());
   }

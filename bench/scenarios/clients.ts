@@ -1,6 +1,6 @@
 /**
- * How long a hundred clients wait who all ask for a list all the time: beside the only figure that one of
- * the five systems publishes that Insulae answers to, the address book's, and that is a goal.
+ * The response time for a hundred clients that all list continuously. Of the five source systems
+ * only the address book publishes a comparable figure, as a goal.
  */
 import { count, milliseconds } from "../format.ts";
 import { runLoad } from "../load.ts";
@@ -21,12 +21,12 @@ export async function clients(bench: Bench): Promise<Section> {
     await load(2);
     bench.progress("clients: measuring");
     const { requests, seconds, failed, p50Ms, p99Ms } = await load(bench.options.seconds);
-    // Each client has one request under way at any time (Little's law).
+    // Each client has one request in flight at any time (Little's law).
     const averageMs = (connections * seconds * 1000) / requests;
     return {
       title: "A hundred clients",
       text:
-        `${connections} clients with tokens, each of which asks for a list of 25 again as soon as it is answered. ` +
+        `${connections} clients with tokens, each of which requests a list of 25 as soon as it has the previous one. ` +
         `Of the five sources one publishes a figure, the address book: a goal of less than ${largestMs} ms on average, for no number of clients.`,
       columns: ["requests/s", "average", "p50", "p99", "failed"],
       rows: [

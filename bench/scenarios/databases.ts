@@ -1,6 +1,6 @@
 /**
- * More tenant databases than there can be connections: each is used in turn, then all at random by
- * 32 clients, while the connections that the server has are counted. Nobody may be turned away.
+ * More tenant databases than possible connections: each is used in turn, then all at random by 32
+ * clients, while the server's connections are counted. No request may be refused.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Database } from "../database.ts";
@@ -71,7 +71,7 @@ interface Connections {
   readonly allowed: number;
 }
 
-/** Counts the server's client connections, without the one that counts, every 20 ms. */
+/** Counts the server's client connections every 20 ms, without its own. */
 function watchConnections(database: Database): { stop(): Promise<Connections> } {
   let stopped = false;
   const counting = database.connected(async (client) => {

@@ -1,12 +1,12 @@
 /**
- * One tenant asks quietly, at a steady rate. Then another one floods the server as fast as 64
- * connections can. How much longer does the quiet one wait, at the 99th percentile? All have the rate of
- * the largest plan, as in production. They take turns, and each flood is another tenant's, so that it
- * begins with all that the plan grants; what comes beyond that is refused. What is reported is the median
- * of the turns' quantiles: a turn in which the machine stood still for a moment counts once.
+ * One tenant sends requests at a steady low rate while another floods the server over 64
+ * connections. How much does the quiet tenant's p99 rise? All have the largest plan's rate, as in
+ * production. Turns alternate, and each flood comes from a fresh tenant with a full bucket;
+ * requests beyond the rate are refused. The report has the median of the turns' quantiles, so a
+ * turn in which the machine stalled counts once.
  *
- * The quiet tenant's server shares the machine with the load and with PostgreSQL. What that alone does to
- * it is shown by the same flood of another server, which asks the same PostgreSQL.
+ * The quiet tenant's server shares the machine with the load and PostgreSQL. The effect of that
+ * alone is measured by flooding a second server on the same PostgreSQL.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Caller } from "../dataset.ts";
@@ -19,10 +19,10 @@ import { ask, type Waits } from "../steady.ts";
 
 const perSecond = 100;
 const floodConnections = 64;
-/** What the plan `premium` has. */
+/** The rate of the plan `premium`. */
 const perMinute = 10_000;
 const largestRatio = 2;
-/** Floods of each server before it counts. */
+/** Floods of each server before measuring. */
 const warmUps = 2;
 
 export async function flood(bench: Bench): Promise<Section> {
@@ -102,8 +102,8 @@ function report(
   return {
     title: "A flood by another tenant",
     text:
-      `One tenant lists at ${perSecond}/s; ${parts.within.length} others flood, one after the other, over ${floodConnections} connections, at ${count(perMinute)} a minute granted ` +
-      `(${perSecondOf(({ requests, failed }) => requests - failed)} answers/s, ${perSecondOf(({ failed }) => failed)} refusals/s). The load generator shares the machine's cores.`,
+      `One tenant lists at ${perSecond}/s; ${parts.within.length} others flood it in turn, over ${floodConnections} connections, at ${count(perMinute)} a minute granted ` +
+      `(${perSecondOf(({ requests, failed }) => requests - failed)} answers/s, ${perSecondOf(({ failed }) => failed)} refusals/s). The load generator runs on the same machine.`,
     columns: ["the quiet tenant waits (median turn)", "p50", "p90", "p99", "failed"],
     rows: [
       row("alone", "quiet"),

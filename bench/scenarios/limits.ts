@@ -1,7 +1,7 @@
 /**
- * What limiting costs a request: everything from "who is it?" to the headers of the answer, for users
- * of 1000 tenants in turn. In memory it is the processor's time; with Redis it is a wait as well, so
- * 32 requests are under way at once, as over 32 connections.
+ * The cost of rate limiting per request, from the known caller to the response headers, for users
+ * of 1000 tenants in turn. In memory it is processor time; with Redis it is also waiting, so 32
+ * requests run concurrently, as over 32 connections.
  */
 import { createLimiter } from "../../packages/insulae/src/kernel/http/limits/limiter.ts";
 import {
@@ -22,7 +22,7 @@ const largestMicroseconds = 10;
 type State = Parameters<RequestLimits["chargeCaller"]>[0];
 
 interface Cost {
-  /** Time in all, by the number of requests. */
+  /** The total time, divided by the number of requests. */
   readonly microseconds: number;
   readonly p50Ms?: number;
   readonly p99Ms?: number;
@@ -48,7 +48,7 @@ const rates = {
   credentials: 5,
 };
 
-/** One user of each tenant, as the server would know them by now. */
+/** One user of each tenant, already resolved. */
 function requests(limits: RequestLimits): (() => Promise<void> | void)[] {
   return Array.from({ length: tenantCount }, (_, i) => {
     const id = tenantId(i + 1);
@@ -63,7 +63,7 @@ function requests(limits: RequestLimits): (() => Promise<void> | void)[] {
     const client = { address: "192.0.2.1", block: "192.0.2.1", networks: [] };
     const state = { request, reply: { header() {} }, client, caller, isPaidAhead: false };
     return () => {
-      const known = state as unknown as State; // only what limiting looks at
+      const known = state as unknown as State; // only what limiting reads
       limits.refuseIfExhausted(known);
       return limits.chargeCaller(known, undefined);
     };
@@ -130,7 +130,7 @@ function report(memory: Cost, redis: Cost | undefined): Section {
   return {
     title: "Rate limits",
     text:
-      "What limiting adds to a request of a tenant's user, headers of the answer included. " +
+      "The cost of limiting a request of a tenant's user, including response headers. " +
       `With Redis, one script for all buckets of the request, ${atOnce} requests at once, on the same cores.`,
     columns: ["buckets", "time per request", "wait p50", "p99"],
     rows: [row("in memory", memory), ...(redis ? [row("in Redis", redis)] : [])],

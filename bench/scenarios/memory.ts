@@ -4,7 +4,7 @@ import { megabytes } from "../format.ts";
 import type { Bench, Section } from "../scenario.ts";
 import type { ServerProcess } from "../server-process.ts";
 
-/** Resident memory of each server's process after its start, and at most under load. */
+/** Resident memory of each server's process after its start, and the peak under load. */
 export async function memory(bench: Bench): Promise<Section> {
   const contenders = (await createContenders(await bench.insulae())).filter(
     ({ name, missing }) =>
@@ -28,7 +28,7 @@ export async function memory(bench: Bench): Promise<Section> {
   }
   return {
     title: "Memory",
-    text: "Resident memory of the server's process (PostgreSQL's apart): started, and at most during a list and an insert load.",
+    text: "Resident memory of the server's process, without PostgreSQL: after the start, and the peak during a list and an insert load.",
     columns: ["", "idle", "under load"],
     rows: measured.map(({ name, idle, loaded }) => [name, megabytes(idle), megabytes(loaded)]),
     verdicts: [],

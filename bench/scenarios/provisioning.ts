@@ -6,14 +6,15 @@ const isolations = ["pool", "schema", "database"] as const;
 const repetitions = 20;
 const targets = { pool: 20, schema: undefined, database: 300 };
 
-/** The time of `app.tenants.create`, until the tenant is migrated, active and can be used. */
+/** The duration of `app.tenants.create`, until the tenant is migrated, active and usable. */
 export async function provisioning(bench: Bench): Promise<Section> {
   const { withApp } = await bench.insulae();
   const measured = await withApp(async (app) => {
     const times = isolations.map((isolation) => ({ isolation, ms: [] as number[] }));
     for (const { isolation, ms } of times) {
       bench.progress(`provisioning: ${isolation}`);
-      // The first of each may make what the others share, such as the template database.
+      // The first of each isolation may create what the others share, such as the template
+      // database.
       for (let i = 0; i <= repetitions; i += 1) {
         const key = `new-${isolation}-${i}`;
         const began = performance.now();

@@ -1,10 +1,10 @@
 /**
- * One tenant's user sends requests that are refused, as fast as 64 connections can: for another
- * tenant's contacts, which is 403, and soon 429. Meanwhile that other tenant asks quietly, at a steady rate, and
- * then people of other tenants, and accounts, sign in. How much longer do they wait, and how many sign in a second,
- * than while nobody floods? All limits are those of production, except that everybody signs in from one
- * address here, so that its limit is off. What the flood does to the machine alone is shown by the same flood of
- * another server, which asks the same PostgreSQL.
+ * A tenant's user sends refused requests over 64 connections: for another tenant's contacts, which
+ * is 403 and soon 429. Meanwhile that other tenant sends requests at a steady low rate, and then
+ * users of other tenants and accounts sign in. How much do p99 and sign-ins per second suffer
+ * compared to no flood? Limits are production's, except that everybody signs in from one address,
+ * so that limit is off. The effect on the machine alone is measured by flooding a second server on
+ * the same PostgreSQL.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { count, milliseconds, times } from "../format.ts";
@@ -16,10 +16,10 @@ import { ask, type Waits } from "../steady.ts";
 
 const perSecond = 100;
 const floodConnections = 64;
-/** What the plan `premium` has. */
+/** The rate of the plan `premium`. */
 const perMinute = 10_000;
 const largestRatio = 2;
-/** Who signs in at a time; fewer than keep the server from everything else. */
+/** Concurrent sign-ins; too few to saturate the server. */
 const signingIn = 2;
 const accountEmail = "account@bench.example";
 
@@ -81,7 +81,7 @@ export async function refusals(bench: Bench): Promise<Section> {
   return report({ quiet, beside, within }, floods);
 }
 
-/** An account of the platform, which signs in outside tenants. */
+/** Registers an account, which signs in outside tenants. */
 async function register(baseUrl: string): Promise<void> {
   const answer = await fetch(`${baseUrl}/api/v1/auth/register`, {
     method: "POST",
@@ -146,7 +146,7 @@ function report(
     text:
       `A user of one tenant asks for another's contacts over ${floodConnections} connections (${count(refused)} refusals/s, 403 and then 429), ` +
       `${parts.within.length} users one after the other, whose plans grant ${count(perMinute)} a minute. The tenant that they ask for lists at ${perSecond}/s; ` +
-      `then users of other tenants, and an account, sign in, ${signingIn} at a time. The load generator shares the machine's cores.`,
+      `then users of other tenants, and an account, sign in, ${signingIn} at a time. The load generator runs on the same machine.`,
     columns: ["median turn", "list p50", "list p99", "failed", "sign-ins/s", "sign-in p99"],
     rows: [
       row("quiet", "quiet"),

@@ -1,4 +1,4 @@
-/** What can be revoked, and how: each time with a credential of its own, made on the one node. */
+/** The kinds of revocation, each with a fresh credential made on the first node. */
 import { retireKey, rotateKeys } from "../../packages/insulae/src/kernel/identity/key-rotation.ts";
 import { signingKeySealer } from "../../packages/insulae/src/kernel/identity/signing-keys.ts";
 import type { Database } from "../database.ts";
@@ -13,11 +13,14 @@ export interface Nodes {
 
 export interface Revocation {
   readonly name: string;
-  /** Makes what is to be revoked: what it is used as, and what revokes it on the one node. */
+  /**
+   * Creates what will be revoked: a token that uses it, and the function that revokes it on the
+   * first node.
+   */
   prepare(): Promise<{ readonly token: string; revoke(): Promise<unknown> }>;
 }
 
-/** A tenant that the other scenarios have no use for. */
+/** A tenant that no other scenario uses. */
 const ordinal = 900;
 const ownerEmail = "owner@bench.example";
 

@@ -3,7 +3,7 @@ import { milliseconds } from "../format.ts";
 import type { Bench, Section } from "../scenario.ts";
 import { median } from "../statistics.ts";
 
-/** So many around each, since one alone is any figure. */
+/** The number of measurements per median, because single ones vary. */
 const together = 7;
 const targetRatio = 2;
 const targetSeconds = 10;
@@ -14,8 +14,8 @@ interface Catalogue {
 }
 
 /**
- * Whether the hundredth tenant with a schema of its own is made as fast as the tenth, and what the
- * commands that look at all of them take.
+ * Whether the hundredth tenant with its own schema is created as fast as the tenth, and the
+ * duration of commands that inspect all schemas.
  */
 export async function schemas(bench: Bench): Promise<Section> {
   const insulae = await bench.insulae();

@@ -1,8 +1,8 @@
 /**
- * One of two database servers hangs: all its processes are suspended, as by a dead disk or a cut network,
- * while 44 tenants with databases on it go on asking, each again when `Retry-After` says, half more or less. How
- * much longer does a tenant of the other server wait, at the 99th percentile, from the moment at which
- * it hangs? What is reported is the median of the turns' quantiles.
+ * One of two database servers hangs: all its processes are suspended, as by a dead disk or a broken
+ * network, while 44 tenants with databases on it keep sending requests, each again after
+ * `Retry-After` ± 50 %. How much does the p99 of the other server's tenants rise from the moment of
+ * the hang? The report has the median of the turns' quantiles.
  */
 import { Agent, get } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -16,7 +16,7 @@ import { ask, type Waits } from "../steady.ts";
 const perSecond = 100;
 const sickTenants = 44;
 const largestRatio = 2;
-/** It is found out in some four seconds; this is before and after. */
+/** Detection takes some four seconds; this covers before and after. */
 const leastSeconds = 8;
 
 export async function sickServer(bench: Bench): Promise<Section> {
@@ -58,7 +58,10 @@ export async function sickServer(bench: Bench): Promise<Section> {
   }
 }
 
-/** Has each caller ask until it is stopped. @returns what stops it, and how many were refused. */
+/**
+ * Each caller sends requests until stopped. @returns a function that stops them and returns the
+ * number of refusals
+ */
 function press(baseUrl: string, callers: readonly Caller[]): () => Promise<number> {
   const agent = new Agent({ keepAlive: true });
   let stopped = false;
@@ -67,7 +70,7 @@ function press(baseUrl: string, callers: readonly Caller[]): () => Promise<numbe
     while (!stopped) {
       const { status, retryAfter } = await request(baseUrl, caller, agent);
       if (status === 503) refused += 1;
-      // As clients should: they were refused together, and are not to come back together.
+      // As clients should: they were refused together, and should not return together.
       await sleep(retryAfter * 1000 * (0.5 + Math.random()));
     }
   });
@@ -89,7 +92,7 @@ async function untilAnswered(baseUrl: string, callers: readonly Caller[]): Promi
     }
     await sleep(500);
   }
-  throw new Error("the tenants of the second server are not answered");
+  throw new Error("the tenants of the second server get no responses");
 }
 
 const request = (
@@ -123,7 +126,7 @@ function report(
   const ratio = wait(hung, 0.99) / wait(quiet, 0.99);
   return {
     title: "A database server that hangs",
-    text: `One tenant of the main server lists at ${perSecond}/s, from the moment at which another server hangs, for ${seconds} s; ${sickTenants} tenants with databases on that one ask meanwhile (${refused} refusals).`,
+    text: `One tenant of the main server lists at ${perSecond}/s for ${seconds} s from the moment another server hangs; meanwhile ${sickTenants} tenants with databases on that server keep sending requests (${refused} refusals).`,
     columns: ["a tenant of the other server waits (median turn)", "p50", "p90", "p99", "failed"],
     rows: [row("while both answer", quiet), row("while one hangs", hung)],
     verdicts: [

@@ -1,8 +1,7 @@
 /**
- * Sign-ins per second over HTTP, as a share of what the cores can do at all: the same Argon2id, at
- * the same cost, in as many threads as the server has for it, and nothing else. Both take turns. A
- * sign-in is all of it: its queries, the hash, a session with its tokens, and an entry in the audit
- * log of its tenant.
+ * Sign-ins per second over HTTP, as a share of the raw hashing rate: Argon2id at the same cost, in
+ * as many threads as the server uses. Both take turns. A sign-in includes its queries, the hash, a
+ * session with tokens, and an audit entry.
  */
 import { createPasswords } from "../../packages/insulae/src/kernel/identity/passwords.ts";
 import { percent } from "../format.ts";
@@ -11,7 +10,7 @@ import type { Bench, Section } from "../scenario.ts";
 import { median, quantile } from "../statistics.ts";
 
 const people = 100;
-/** As many as keep the server busy, and fewer than it lets wait. */
+/** Enough to keep the server busy, and fewer than its queue accepts. */
 const clients = 16;
 const smallestShare = 0.75;
 
@@ -47,7 +46,7 @@ export async function signIns(bench: Bench): Promise<Section> {
   }
 }
 
-/** How often a second all clients together get through. */
+/** Operations per second of all clients together. */
 async function measure(work: () => Promise<unknown>, seconds: number): Promise<Round> {
   const waits: number[] = [];
   const began = performance.now();
@@ -82,7 +81,7 @@ function report(rounds: readonly { readonly raw: Round; readonly http: Round }[]
   return {
     title: "Sign-ins",
     text:
-      `Users of ${people} tenants sign in by password over HTTP, ${clients} at once; beside it the same Argon2id ` +
+      `Users of ${people} tenants sign in by password over HTTP, ${clients} at once; for comparison, the same Argon2id ` +
       "(19 MiB, two passes) and nothing else, on the same cores.",
     columns: ["", "per second", "p50", "p99"],
     rows: [row("Argon2id alone", raw), row("sign-ins over HTTP", http)],

@@ -1,8 +1,8 @@
 /**
- * A long run over all tenants: reads and writes, and after each stretch of it a look at what the
- * server holds while nothing is asked: memory, handles, connections to PostgreSQL. A leak grows with
- * the requests, so the last third of the run is compared with the third before. Each of the twelve
- * stretches takes as long as `--seconds` says: `--only soak --seconds 60` is twelve minutes.
+ * A long run over all tenants with reads and writes; between stretches, idle memory, handles and
+ * PostgreSQL connections are measured. A leak grows with the requests, so the last third of the run
+ * is compared with the one before. Each of the twelve stretches takes `--seconds`: `--only soak
+ * --seconds 60` is twelve minutes.
  */
 import { readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,9 +14,9 @@ import type { ServerProcess } from "../server-process.ts";
 import { median } from "../statistics.ts";
 
 const stretches = 12;
-/** What is open to clients is closed by then, and idle lanes are as they will stay. */
+/** By then client connections are closed and idle lanes have settled. */
 const settleMs = 2_000;
-/** With room to spare the collector takes it, for hundreds of thousands of requests. */
+/** With a larger heap, the garbage collector would use it for hundreds of thousands of requests. */
 const smallHeap = { NODE_OPTIONS: "--max-old-space-size=128" };
 const largestGrowth = 0.1;
 /** A lane more or less is no leak. */
@@ -68,7 +68,7 @@ async function look({ database }: Bench, server: ServerProcess) {
   return { memory: server.memory() ?? 0, handles: openHandles(server.pid), connections };
 }
 
-/** What the process has open: files, sockets, timers' descriptors. 0 where the system does not tell. */
+/** Open file descriptors: files, sockets, timers. 0 if the system does not report them. */
 function openHandles(pid: number): number {
   try {
     return readdirSync(`/proc/${pid}/fd`).length;
@@ -105,7 +105,7 @@ function report(held: readonly Held[]): Section {
   ];
   return {
     title: "Soak",
-    text: `${count(requests)} requests over all tenants (lists, one by id, inserts), in ${held.length} stretches; what the server holds two seconds after each.`,
+    text: `${count(requests)} requests over all tenants (lists, one by id, inserts), in ${held.length} stretches; the server's resources two seconds after each.`,
     columns: ["after requests", "memory", "handles", "connections"],
     rows: held.map(({ memory, handles, connections }, i) => [
       count(held.slice(0, i + 1).reduce((sum, one) => sum + one.requests, 0)),

@@ -7,7 +7,7 @@ import { temporaryFolder } from "../temporary-folder.ts";
 
 const laterStarts = 3;
 
-/** From `npm start` to the first 200 of `/health`: with initdb, and on the data that it made. */
+/** From `npm start` to the first 200 of `/health`: first with initdb, then on the existing data. */
 export async function start(bench: Bench): Promise<Section> {
   const folder = temporaryFolder();
   try {

@@ -1,6 +1,6 @@
 /**
- * What it costs to have many tenants, of whom most do nothing, and to answer many at random: the same server beside
- * 1,000, 10,000 and 100,000 tenants of the pool.
+ * The cost of having many tenants, most of them idle, and of serving many at random: the same
+ * server with 1,000, 10,000 and 100,000 tenants in the pool.
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -15,7 +15,7 @@ import { runLoad } from "../load.ts";
 import type { Bench, Section, Verdict } from "../scenario.ts";
 import { median } from "../statistics.ts";
 
-/** The last knows all its tenants; by default a process remembers 50,000. */
+/** The last one caches all its tenants; the default is 50,000 per process. */
 const beside = [
   { size: 1_000 },
   { size: 10_000 },
@@ -26,7 +26,7 @@ const idleSeconds = 5;
 const connections = 32;
 const warmUpSeconds = 5;
 const ownJobs = 25;
-/** For so long background jobs are counted. */
+/** How long background jobs are counted, in seconds. */
 const drainSeconds = 5;
 
 const leastShareOfRequests = 0.7;
@@ -36,7 +36,7 @@ const mostMemory = 1.2;
 
 interface Beside {
   readonly size: number;
-  /** CACHED_TENANTS, where that isn't the default. */
+  /** CACHED_TENANTS, if not the default. */
   readonly cached?: number;
 }
 
@@ -45,7 +45,7 @@ interface Measured {
   readonly cached: number | undefined;
   readonly startMs: number;
   readonly idleMemory: number | undefined;
-  /** Of one processor, while nobody asks. */
+  /** The share of one processor while idle. */
   readonly idleShare: number;
   readonly hourlyMs: number;
   readonly requestsPerSecond: number;
@@ -72,7 +72,7 @@ async function measure(
 ): Promise<Measured> {
   const callers = await insulae.smallTenants(size);
   const say = (text: string) => bench.progress(`tenants: ${count(size)}: ${text}`);
-  say("the hourly work of those that do nothing");
+  say("the hourly work for idle tenants");
   const hourlyMs = await insulae.withServices(async ({ platform }) => {
     await bench.database.connected((client) =>
       client.query("update control.usage_measured set wanted = false where wanted"),
@@ -95,7 +95,7 @@ async function measure(
       const what = { prefix: "/api/v1", operation: "list", connections } as const;
       return runLoad({ baseUrl, callers, seconds: length, ...what });
     };
-    // The first request of each, whose token and tenant nobody knows yet, is not what is measured.
+    // Warm the caches: the first request of each tenant is not measured.
     await eachOf(callers, connections, async ({ token }) => {
       const headers = { authorization: `Bearer ${token}` };
       await (await fetch(`${server.baseUrl}/api/v1/contacts?limit=1`, { headers })).text();
@@ -115,7 +115,7 @@ async function measure(
   }
 }
 
-/** Background jobs of all tenants, and while some wait one of a tenant's own, again and again. */
+/** Queues background jobs of all tenants and, while some wait, one tenant's own job, repeatedly. */
 async function measureJobs({ database }: Bench, insulae: Insulae, size: number) {
   return database.connected((client) =>
     insulae.withServices(async ({ platform }) => {
@@ -165,10 +165,10 @@ function report(measured: readonly Measured[]): Section {
   return {
     title: "Many tenants",
     text:
-      "The same server beside so many tenants of the pool. While nobody asks: start, memory, the share of a processor, " +
-      "and the hourly work of those that did nothing. Then, once each has asked, lists of all of them at random, from 32 connections; a background " +
-      "job of each, and the median time from the sending of a tenant's own job, while those wait, until it is done. " +
-      `The last row has CACHED_TENANTS=${beside[3].cached}, so that what the server knows of all of them stays in memory.`,
+      "The same server with so many tenants in the pool. While idle: start, memory, share of a processor, " +
+      "and the hourly work for idle tenants. Then, with warm caches, lists of all tenants at random over 32 connections; a background " +
+      "job of each, and the median time until a tenant's own job, sent while those wait, is done. " +
+      `The last row has CACHED_TENANTS=${beside[3].cached}, so that all tenants stay cached.`,
     columns: [
       "tenants",
       "start",

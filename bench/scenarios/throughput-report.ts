@@ -11,7 +11,7 @@ import { type LoadResult, type Operation, operations } from "../load.ts";
 import type { Verdict } from "../scenario.ts";
 import { median } from "../statistics.ts";
 
-/** What was measured of one contender, by operation: a result for each round. */
+/** A contender's results by operation, one per round. */
 export interface Measured {
   readonly name: string;
   readonly missing?: string;
@@ -24,7 +24,7 @@ const perSecond = (measured: Measured | undefined, operation: Operation): number
 const named = (measured: readonly Measured[], name: string) =>
   measured.find((one) => one.name === name);
 
-/** The cells of a contender: requests per second, and how that compares. */
+/** A contender's cells: requests per second, and the comparison. */
 export function throughputRow(
   measured: readonly Measured[],
   one: Measured,
@@ -54,7 +54,7 @@ interface SpeedPromise {
   readonly operations: readonly Operation[];
   readonly what: string;
   readonly of?: string;
-  /** Of several the fastest counts. */
+  /** Of several, the fastest. */
   readonly against: readonly string[];
   readonly least: number;
   readonly format?: (ratio: number) => string;
@@ -66,7 +66,7 @@ const atInfo = { what: "at `info`, as a share of that at `warn`", against: [quie
 const againstExpress = { what: "against Express with a transaction", against: [usualName] };
 const againstHono = { what: "against Hono on Bun", against: [bestName] };
 
-/** About the tenants of the pool. */
+/** About the pool's tenants. */
 const promises: readonly SpeedPromise[] = [
   { operations: ["list"], ...ofBare, least: 0.85 },
   { operations: ["one"], ...ofBare, least: 0.8 },

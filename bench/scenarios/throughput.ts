@@ -1,8 +1,8 @@
 /**
- * A list of 25, one by id, an insert: requests per second of each contender, the median of the
- * rounds. The contenders take turns within a round, each in a process of its own, and each round
- * begins with another one. What an insert adds is taken back after it was measured, and counted:
- * every acknowledged row must be there.
+ * List of 25, one by id, insert: requests per second of each contender, median of the rounds.
+ * Contenders take turns within a round, each in its own process, and each round starts with a
+ * different one. Inserted rows are deleted after the measurement, and counted: every acknowledged
+ * row must exist.
  */
 
 import { type Contender, connections, createContenders } from "../contenders.ts";
@@ -60,7 +60,7 @@ async function measureAll(
   }));
 }
 
-/** Per operation, for each process anew: after one second JavaScript still gets faster. */
+/** Per operation and process: after one second, JavaScript is still getting faster. */
 const warmUpSeconds = 3;
 
 async function measureOne(
@@ -83,7 +83,7 @@ async function measureOne(
   } finally {
     await runner.stop();
   }
-  // Only now: a stopped server has finished the inserts that nobody waited for any more.
+  // After the stop, when inserts that nobody waited for are finished.
   await account(database, contender, results.get("insert"));
   return results;
 }
@@ -96,13 +96,11 @@ async function takeBack(database: Database, contender: Contender): Promise<numbe
   return rows;
 }
 
-/** @throws Error if a write was acknowledged and is not there. */
+/** @throws Error if an acknowledged write is missing */
 async function account(database: Database, contender: Contender, result?: LoadResult) {
   const rows = await takeBack(database, contender);
   const acknowledged = result ? result.requests - result.failed : 0;
   if (rows < acknowledged * 0.999) {
-    throw new Error(
-      `${contender.name} acknowledged ${acknowledged} inserts; ${rows} rows are there`,
-    );
+    throw new Error(`${contender.name} acknowledged ${acknowledged} inserts; ${rows} rows exist`);
   }
 }

@@ -1,9 +1,9 @@
 /**
- * What a thousand viewers of the log cost the requests that they watch. All of them see each request's
- * line: they are a hundred administrators of the one tenant that is asked, with ten streams each. The
- * log's level is `info` with and without them, so the lines are written either way. What is asked for
- * is as much as the server can do, and then a steady load that leaves it time. The viewers share the
- * machine with the server, as the load does, but yield to both (`load/log-viewers.ts`).
+ * The effect of a thousand log viewers on the requests they watch. All see each request's line:
+ * they are a hundred administrators of the requested tenant, with ten streams each. The log level
+ * is `info` with and without them, so lines are written either way. Measured with as many requests
+ * as the server can serve, and with a steady moderate load. Viewers share the machine with the
+ * server, as the load does, but have a lower priority than both (`load/log-viewers.ts`).
  */
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -43,7 +43,7 @@ export async function viewers(bench: Bench): Promise<Section> {
   const load = { prefix: "/api/v1", operation: "list", callers: [caller], threads: 1 } as const;
   const measure = async (): Promise<Measured> => {
     const { baseUrl, processorMs } = server;
-    // A thousand who have just come, or gone, leave something to do.
+    // A thousand new or departed viewers cause some work; let it settle.
     await sleep(settleSeconds * 1_000);
     const before = processorMs() ?? Number.NaN;
     const full = await runLoad({ ...load, baseUrl, connections, seconds });
@@ -51,7 +51,7 @@ export async function viewers(bench: Bench): Promise<Section> {
     const steady = await ask(baseUrl, caller, { perSecond: steadily, seconds });
     return { full, processorUs, steady };
   };
-  // Turns: nobody, viewers, nobody, viewers, nobody …
+  // Alternate: without, with, without, with, without …
   const alone: Measured[] = [];
   const watched: Measured[] = [];
   const read: Read[] = [];
@@ -77,7 +77,7 @@ export async function viewers(bench: Bench): Promise<Section> {
   });
 }
 
-/** What the viewers read, and what of a processor's time they took for it. */
+/** What the viewers read, and the processor time they used. */
 interface Read {
   readonly bytes: number;
   readonly processorMs: number;
@@ -85,7 +85,7 @@ interface Read {
 
 interface Measured {
   readonly full: LoadResult;
-  /** What the server took of a processor's time for each of these; NaN where the system does not tell. */
+  /** The server's processor time per request; NaN if the system does not report it. */
   readonly processorUs: number;
   readonly steady: Waits;
 }
@@ -108,7 +108,8 @@ function report(
     milliseconds(median(all.map(steadyP99))),
     String(all.reduce((sum, one) => sum + failures(one), 0)),
   ];
-  // Compared with before and after: a machine's ups and downs can be larger than what is looked for.
+  // Compared with the turns before and after, because the machine's fluctuations can exceed the
+  // effect.
   const ratio = (of: (one: Measured) => number) =>
     median(
       watched.map((one, i) => (2 * of(one)) / (of(alone[i] ?? one) + of(alone[i + 1] ?? one))),
@@ -122,7 +123,7 @@ function report(
   return {
     title: "A thousand viewers of the log",
     text:
-      `${connections} connections list contacts, then ${steadily} lists a second come steadily. ${viewerCount} viewers see each request's line ` +
+      `${connections} connections list contacts, then ${steadily} lists a second at a steady rate. ${viewerCount} viewers see each request's line ` +
       `(they read ${megabytes(perSecond.bytes)} a second, which takes ${percent(perSecond.processorMs / 1000)} of a processor; ` +
       "lines beyond their share are dropped and counted). " +
       `Two turns without viewers, one after the other, differ by ${percent(difference)} (median).`,
@@ -170,7 +171,7 @@ async function administratorsOf(bench: Bench, tenant: string): Promise<string[]>
     Promise.all(
       ids.map((id) =>
         platform.tokens.sign(
-          // The ids come from the rows that were just written.
+          // the ids come from the inserted rows
           { tenantId: tenant as TenantId, userId: id as UserId, role: "admin", permissions: [] },
           { id: randomUUID(), epoch: epochOf(new Date(0)) },
         ),
@@ -179,7 +180,7 @@ async function administratorsOf(bench: Bench, tenant: string): Promise<string[]>
   );
 }
 
-/** @returns how to end it. */
+/** @returns a function that ends it */
 async function watch(baseUrl: string, tokens: readonly string[]) {
   const folder = temporaryFolder();
   const file = join(folder.path, "tokens.txt");
@@ -190,13 +191,13 @@ async function watch(baseUrl: string, tokens: readonly string[]) {
     stdio: ["pipe", "pipe", "inherit"],
   });
   const said = createInterface(child.stdout)[Symbol.asyncIterator]();
-  if ((await said.next()).done) throw new Error("the viewers did not get in");
+  if ((await said.next()).done) throw new Error("the viewers could not connect");
   folder.remove();
   return {
     async leave(): Promise<Read> {
       child.stdin.end();
       const { value, done } = await said.next();
-      if (done) throw new Error("the viewers went before they were asked to");
+      if (done) throw new Error("the viewers exited early");
       return JSON.parse(value);
     },
   };

@@ -1,7 +1,7 @@
 /**
- * What a second worker brings on one machine, which PostgreSQL and the load generator share: the same
- * server as one process and as two, in turns. Rate limits of workers are kept in their primary; what that
- * costs is shown by two workers without limits.
+ * The gain of a second worker on one machine shared with PostgreSQL and the load generator: the
+ * same server as one process and as two workers, in turns. Workers' rate limits are in their
+ * primary; two workers without limits show what that costs.
  */
 import { count, times } from "../format.ts";
 import { type Operation, runLoad } from "../load.ts";
@@ -11,7 +11,7 @@ import { median } from "../statistics.ts";
 
 const connections = 32;
 const operations = ["list", "one"] as const satisfies readonly Operation[];
-/** Of one by id, where two cores have PostgreSQL and the load generator on them, too. */
+/** For one by id, on two cores that also run PostgreSQL and the load generator. */
 const leastRatio = 1.2;
 
 const unlimited = {
@@ -28,7 +28,7 @@ export async function workers(bench: Bench): Promise<Section> {
     servers.push(["1 process", await insulae.start()]);
     servers.push(["2 workers", await insulae.start({}, ["--workers", "2"])]);
     servers.push(["2 workers, no limits", await insulae.start(unlimited, ["--workers", "2"])]);
-    // The first round warms up.
+    // The first round is warm-up.
     for (let round = 0; round <= rounds; round += 1) {
       for (const operation of operations) {
         for (const [name, { baseUrl }] of servers) {

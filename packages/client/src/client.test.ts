@@ -1,4 +1,4 @@
-/** The client against a server that listens, over a proxy that loses what it is told to. */
+/** The client against a listening server, through a proxy that drops what it is told to. */
 import type { App } from "insulae";
 import { createTestApp } from "insulae/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 beforeEach(() => proxy.forget());
 
-/** Somebody who is signed in as the owner of acme. */
+/** A client signed in as the owner of acme. */
 async function owner(options: Partial<Parameters<typeof createClient>[0]> = {}) {
   const client = createClient({ baseUrl: proxy.url, ...options });
   await client.signIn(ada);
@@ -36,7 +36,7 @@ async function owner(options: Partial<Parameters<typeof createClient>[0]> = {}) 
   return client;
 }
 
-/** As `localStorage` is, for as many tabs as one likes. */
+/** Like `localStorage`, for any number of tabs. */
 function webStorage() {
   const kept = new Map<string, string>();
   return {
@@ -60,7 +60,7 @@ function gate() {
 const refreshes = () => proxy.count("POST /api/v1/auth/refresh");
 
 describe("calls", () => {
-  it("give what was asked for, and go over all pages of a list", async () => {
+  it("return the response, and iterate over all pages of a list", async () => {
     const client = await owner();
     const names = ["Grace", "Edsger", "Barbara"];
     for (const name of names) await client.post("/contacts", { body: { name, company: "pages" } });
@@ -73,7 +73,7 @@ describe("calls", () => {
     expect(proxy.count("GET /api/v1/contacts")).toBe(3);
   });
 
-  it("throw an error that says all that the server says", async () => {
+  it("throw an error with everything that the server says", async () => {
     const client = await owner();
     const refused = client.post("/contacts", { body: { name: "" } });
     const error = await refused.catch((cause: unknown) => cause);
@@ -88,7 +88,7 @@ describe("calls", () => {
     });
   });
 
-  it("are refused if what they change was changed meanwhile", async () => {
+  it("are refused if the resource was changed meanwhile", async () => {
     const [one, other] = [await owner(), await owner()];
     const { id } = await one.post("/contacts", { body: { name: "Ada" } });
     const params = { path: { id } };
@@ -102,7 +102,7 @@ describe("calls", () => {
     expect(await one.delete("/contacts/{id}", { params })).toBeUndefined();
   });
 
-  it("send files, and fetch them", async () => {
+  it("upload and download files", async () => {
     const client = await owner();
     const file = new File(["Hello, Rome"], "hello.txt", { type: "text/plain" });
     const sent = await client.upload(file, { metadata: { album: "Rome" } });
@@ -112,7 +112,7 @@ describe("calls", () => {
     expect(await got.text()).toBe("Hello, Rome");
   });
 
-  it("end when the caller says so", async () => {
+  it("end when the caller aborts", async () => {
     const client = await owner();
     const stop = new AbortController();
     proxy.fail("GET /api/v1/contacts", { kind: "held", until: new Promise(() => {}) });
@@ -123,8 +123,8 @@ describe("calls", () => {
   });
 });
 
-describe("trying again", () => {
-  it("creates once, though the first answer is lost", async () => {
+describe("a retry", () => {
+  it("creates once, even if the first response is lost", async () => {
     const client = await owner();
     proxy.fail("POST /api/v1/contacts", { kind: "answer lost" });
     const { id } = await client.post("/contacts", { body: { name: "Once", company: "once" } });
@@ -138,7 +138,7 @@ describe("trying again", () => {
     expect(proxy.seen.at(-1)?.headers["idempotency-key"]).not.toBe(keys[0]);
   });
 
-  it("is left where it might be done twice", async () => {
+  it("does not happen if the request might be executed twice", async () => {
     const client = await owner();
     const { id } = await client.post("/contacts", { body: { name: "Ada" } });
     proxy.fail("PATCH ", { kind: "answer lost" });
@@ -147,7 +147,7 @@ describe("trying again", () => {
       client.patch("/contacts/{id}", { params, body: { name: "B" } }),
     ).rejects.toBeInstanceOf(TypeError);
     expect(proxy.count("PATCH ")).toBe(1);
-    // Its answer has a secret, so the server keeps none for a second try.
+    // Its response has a secret, so the server does not store it for a retry.
     proxy.fail("POST /api/v1/api-keys", { kind: "answer lost" });
     await expect(
       client.post("/api-keys", { body: { name: "a", scopes: ["contacts:read"] } }),
@@ -158,7 +158,7 @@ describe("trying again", () => {
     await expect(client.post("/contacts", { body: { name: "C" } })).rejects.toMatchObject({ code });
   });
 
-  it("waits as long as it is told to, and for longer than ten seconds not at all", async () => {
+  it("waits as long as the server says, but at most ten seconds", async () => {
     const client = await owner({ retries: 3 });
     for (const status of [429, 503, 502]) {
       const code = status === 429 ? "rate_limit_exceeded" : "unavailable";
@@ -174,7 +174,7 @@ describe("trying again", () => {
     } as const;
     proxy.fail("GET /api/v1/contacts", later);
     await expect(client.get("/contacts")).rejects.toMatchObject({ retryAfter: 3_600_000 });
-    // Refused before it was done: may be sent again, whatever it is.
+    // Refused before it was executed: any request may be retried.
     proxy.fail("DELETE ", { ...later, after: 0 });
     const params = { path: { id: "01900000-0000-7000-8000-000000000000" } };
     await expect(client.delete("/contacts/{id}", { params })).rejects.toMatchObject({
@@ -185,7 +185,7 @@ describe("trying again", () => {
 });
 
 describe("a session by tokens", () => {
-  it("is refreshed once for all who ask, before its token ends and after", async () => {
+  it("is refreshed once for all callers, before its token expires and after", async () => {
     const storage = webStorage();
     // Without the locks that tabs share.
     const { load, save } = inStorage(storage);
@@ -198,7 +198,7 @@ describe("a session by tokens", () => {
     }
   });
 
-  it("does not come back by a refresh that was answered after a sign-out", async () => {
+  it("does not come back by a refresh that finishes after a sign-out", async () => {
     const storage = webStorage();
     const client = await owner({ tokens: inStorage(storage) });
     storage.change({ renewAt: 0 });
@@ -206,13 +206,13 @@ describe("a session by tokens", () => {
     proxy.fail("POST /api/v1/auth/refresh", { kind: "held", until });
     const late = client.get("/contacts").catch((cause: unknown) => cause);
     await expect.poll(refreshes).toBe(1);
-    storage.removeItem("insulae"); // In another tab.
+    storage.removeItem("insulae"); // in another tab
     release();
     expect(await late).toMatchObject({ name: "AbortError" });
     expect(storage.size()).toBe(0);
   });
 
-  it("outlives several tabs that refresh at once, and a lost answer", async () => {
+  it("survives concurrent refreshes of several tabs, and a lost response", async () => {
     const storage = webStorage();
     const tabs = [await owner({ tokens: inStorage(storage) })];
     for (const _ of [1, 2]) {
@@ -226,7 +226,7 @@ describe("a session by tokens", () => {
     expect(refreshes()).toBe(4);
   });
 
-  it("is over when a refresh is refused, and only then", async () => {
+  it("ends when a refresh is refused, and only then", async () => {
     const ends: string[] = [];
     const storage = webStorage();
     const tokens = inStorage(storage);
@@ -246,7 +246,7 @@ describe("a session by tokens", () => {
     expect([ends, storage.size()]).toEqual([["ended"], 0]);
   });
 
-  it("ends with signOut(), at the server too", async () => {
+  it("ends with signOut(), on the server too", async () => {
     const tokens = inMemory();
     const client = await owner({ tokens });
     const { accessToken } = (await tokens.load()) ?? {};
@@ -261,7 +261,7 @@ describe("a session by tokens", () => {
 });
 
 describe("another tenant", () => {
-  it("gets other tokens and another header, and nothing that was asked of the first", async () => {
+  it("gets other tokens and another header, and no pending request of the first", async () => {
     const client = await owner();
     await client.post("/contacts", { body: { name: "Of Acme" } });
     const { until, release } = gate();
@@ -276,7 +276,7 @@ describe("another tenant", () => {
     expect(tenants.at(-1)).toBe("globex");
   });
 
-  it("is not entered because another tab has", async () => {
+  it("is not entered because another tab has switched", async () => {
     const storage = webStorage();
     let ended = 0;
     const onSessionEnd = () => {
@@ -292,7 +292,7 @@ describe("another tenant", () => {
   });
 });
 
-it("a session by cookie asks for its CSRF token once, and again when it is another", async () => {
+it("a cookie session fetches its CSRF token once, and again when it changes", async () => {
   let ended = 0;
   const onSessionEnd = () => {
     ended += 1;
@@ -306,7 +306,7 @@ it("a session by cookie asks for its CSRF token once, and again when it is anoth
     [1, 2].map((n) => reloaded.post("/contacts", { body: { name: `Baked ${n}` } })),
   );
   expect(proxy.count("GET /api/v1/auth/me")).toBe(1);
-  await reloaded.signIn(ada); // The browser has one cookie, and it is another now.
+  await reloaded.signIn(ada); // the browser's one cookie is replaced
   await client.post("/contacts", { body: { name: "Baked anew" } });
   expect(proxy.count("GET /api/v1/auth/me")).toBe(2);
   expect(proxy.seen.some(({ headers }) => headers.authorization !== undefined)).toBe(false);
@@ -315,7 +315,7 @@ it("a session by cookie asks for its CSRF token once, and again when it is anoth
   expect(ended).toBe(1);
 });
 
-it("the log goes on after an interruption, and ends with the session", async () => {
+it("the log stream continues after an interruption, and ends with the session", async () => {
   const client = await owner();
   const lines: LogLine[] = [];
   let opened = 0;
@@ -338,7 +338,7 @@ it("the log goes on after an interruption, and ends with the session", async () 
   expect(new Set(tickets).size).toBe(2);
 });
 
-it("the log says why, where somebody may not watch it", async () => {
+it("the log stream fails with the reason if the caller may not watch", async () => {
   const client = createClient({ baseUrl: proxy.url });
   await client.post("/auth/register", { body: { email: "bob@example.com", password } });
   await expect(client.logs(() => {})).rejects.toMatchObject({ status: 403 });

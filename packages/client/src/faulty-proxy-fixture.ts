@@ -1,4 +1,7 @@
-/** Between a client and a server: sees what is asked, and loses or delays what a test says. */
+/**
+ * A proxy between client and server that counts requests, and drops or delays those that a test
+ * chooses.
+ */
 import { createServer, type IncomingMessage, request } from "node:http";
 import { connect } from "node:net";
 
@@ -8,7 +11,7 @@ export interface Seen {
   readonly headers: IncomingMessage["headers"];
 }
 
-/** What happens to a request instead of an answer. */
+/** What happens to a request instead of a response. */
 export type Fault =
   | { readonly kind: "answer lost" }
   | {
@@ -93,7 +96,7 @@ export async function startProxy() {
 
   await new Promise<void>((resolve) => server.listen(0, resolve));
   const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("it does not listen");
+  if (address === null || typeof address === "string") throw new Error("the proxy does not listen");
 
   return {
     url: `http://localhost:${address.port}`,
@@ -102,10 +105,10 @@ export async function startProxy() {
       target = new URL(origin);
     },
     seen,
-    /** How often it was asked for what begins so: `POST /api/v1/contacts`. */
+    /** The number of requests that begin like this: `POST /api/v1/contacts`. */
     count: (asked: string): number =>
       seen.filter(({ method, path }) => `${method} ${path}`.startsWith(asked)).length,
-    /** What happens to the next request that begins so. */
+    /** Applies the fault to the next request that begins like this. */
     fail: (matches: string, fault: Fault): void => void faults.push({ matches, fault }),
     forget: (): void => {
       seen.length = 0;

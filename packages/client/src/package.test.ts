@@ -1,11 +1,11 @@
-/** What is published: its types, whether they are those of the server, and how large it is. */
+/** The published package: its types, whether they match the server, and its size. */
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { rolldown } from "rolldown";
 import { expect, expectTypeOf, it } from "vitest";
 import { type Client, createClient, type Schemas } from "./index.ts";
 
-it("is less than six kilobytes for a page that uses all of it, with what it stands on", async () => {
+it("is less than six kilobytes for a page that uses everything, including dependencies", async () => {
   const input = fileURLToPath(new URL("index.ts", import.meta.url));
   const bundle = await rolldown({ input, platform: "browser" });
   const { output } = await bundle.generate({ format: "esm", minify: true });
@@ -14,7 +14,7 @@ it("is less than six kilobytes for a page that uses all of it, with what it stan
   expect(gzipSync(output[0].code).length).toBeLessThan(6 * 1024);
 });
 
-/** Never called: the compiler reads it, and fails where an error is expected and there is none. */
+/** Never called: the compiler checks it, and fails if an expected error does not occur. */
 async function types(client: Client, params: { path: { id: string } }): Promise<void> {
   expectTypeOf(
     await client.post("/contacts", { body: { name: "Ada", email: null } }),
@@ -46,7 +46,7 @@ async function types(client: Client, params: { path: { id: string } }): Promise<
   client.each("/auth/me");
 }
 
-/** A server with features of its own has paths of its own. */
+/** A server with features of its own has additional paths. */
 interface OwnPaths {
   "/api/v1/invoices": {
     get: {
@@ -63,7 +63,7 @@ async function ownTypes(client: Client<OwnPaths>): Promise<void> {
   await client.get("/elsewhere");
 }
 
-it("can be made without a server", () => {
+it("can be built without a server", () => {
   expect(createClient({ baseUrl: "http://localhost" })).toHaveProperty("get");
   expect([types, ownTypes]).toHaveLength(2);
 });

@@ -124,7 +124,7 @@ export interface paths {
         put?: never;
         /**
          * Opens a session in another tenant of the same account
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         post: operations["postAuthSwitch"];
         delete?: never;
@@ -146,7 +146,7 @@ export interface paths {
          * Issues an access token for a tenant that depends on this session
          * @description For a page that shows several tenants at once, each in a tab with a token of its own. Needs a session at the platform. The token ends with that session, at a log-out too, and in any case after `expires_in`: then ask for another. It cannot be refreshed or exchanged, and cannot change the account's password or factors.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postAuthTenantTokens"];
         delete?: never;
@@ -168,7 +168,7 @@ export interface paths {
          * Ends the session and revokes its access tokens, cookie and refresh token
          * @description With a tenant token (`POST /auth/tenant-tokens`) it ends the session at the platform that the token depends on, and with it the tenant tokens of all tabs.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postAuthLogout"];
         delete?: never;
@@ -190,7 +190,7 @@ export interface paths {
          * Ends all of the caller's sessions, including this one
          * @description For an account: at the platform and in all its tenants.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postAuthLogoutAll"];
         delete?: never;
@@ -208,7 +208,7 @@ export interface paths {
         };
         /**
          * Lists the caller's open sessions here, newest first
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         get: operations["getAuthSessions"];
         put?: never;
@@ -231,7 +231,7 @@ export interface paths {
         post?: never;
         /**
          * Ends one of the caller's sessions
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         delete: operations["deleteAuthSessionsById"];
         options?: never;
@@ -248,7 +248,7 @@ export interface paths {
         };
         /**
          * Returns the caller, their tenant and their permissions
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         get: operations["getAuthMe"];
         put?: never;
@@ -358,9 +358,31 @@ export interface paths {
          * Changes the caller's password
          * @description Ends all sessions and returns new tokens. For a user linked to an account, this changes the account's password.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postAuthPasswordChange"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Signs a platform administrator in by a one-time link
+         * @description With the token of the link that a server in development prints when it starts, or of `insulae admin link`. It works once, for 15 minutes. The session is a cookie; a second factor is asked for as at log-in.
+         *
+         *     Anybody may call this.
+         */
+        post: operations["postAuthStart"];
         delete?: never;
         options?: never;
         head?: never;
@@ -375,8 +397,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists tenants, newest first
-         * @description Platform administrators may call this.
+         * Lists tenants
+         * @description `q` finds tenants by their id, and by what their key, name or one of their hosts begins with, ignoring case; it looks at the first 1,000 of each. Without `status`, active and suspended tenants are listed; `deleted` lists those whose rows are not erased yet.
+         *
+         *     Platform administrators may call this.
          */
         get: operations["getTenants"];
         put?: never;
@@ -402,12 +426,12 @@ export interface paths {
         };
         /**
          * Returns a tenant
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         get: operations["getTenantsById"];
         /**
          * Changes a tenant's name, settings or (platform administrators) plan
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         put: operations["putTenantsById"];
         post?: never;
@@ -420,7 +444,7 @@ export interface paths {
         head?: never;
         /**
          * Changes a tenant's name, settings or (platform administrators) plan
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         patch: operations["patchTenantsById"];
         trace?: never;
@@ -436,7 +460,7 @@ export interface paths {
          * Returns a tenant's name, plan and settings
          * @description Read through Redis, if configured, under the key `tenant:{id}:config`.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         get: operations["getTenantsByIdConfig"];
         put?: never;
@@ -496,7 +520,7 @@ export interface paths {
         };
         /**
          * Lists a tenant's hosts and unproven claims
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         get: operations["getTenantsByIdHosts"];
         put?: never;
@@ -504,7 +528,7 @@ export interface paths {
          * Assigns or claims a host for a tenant
          * @description Platform administrators assign a host at once (201, the tenant). Owners claim one (202): publish the TXT record named in the response, then call `…/verify`. Requests are routed only after that.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postTenantsByIdHosts"];
         delete?: never;
@@ -524,7 +548,7 @@ export interface paths {
         put?: never;
         /**
          * Verifies a host by its DNS record and routes it to the tenant
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         post: operations["postTenantsByIdHostsByHostnameVerify"];
         delete?: never;
@@ -545,7 +569,7 @@ export interface paths {
         post?: never;
         /**
          * Removes a host or a claim from a tenant
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         delete: operations["deleteTenantsByIdHostsByHostname"];
         options?: never;
@@ -565,13 +589,13 @@ export interface paths {
          * Sets a host's TLS certificate
          * @description For servers that terminate TLS themselves (`TLS_PORT`). New connections use it within a second, on every node.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         put: operations["putTenantsByIdHostsByHostnameCertificate"];
         post?: never;
         /**
          * Removes a host's TLS certificate
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         delete: operations["deleteTenantsByIdHostsByHostnameCertificate"];
         options?: never;
@@ -679,6 +703,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/platform/isolation/probes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Shows with fixed statements that two tenants can't reach each other's rows
+         * @description Runs the same count in each tenant's scope and in none, reads and writes the other's rows, and returns the policy that prevents it. Reads at most 1,000 rows a statement, returns none of them, and changes nothing: the write is refused, and would be rolled back.
+         *
+         *     Platform administrators may call this.
+         */
+        post: operations["postPlatformIsolationProbes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/isolation/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Reports on every placement what isolates its tenants, and what is wrong
+         * @description Looks at the tables, policies and roles of each placement. `insulae doctor` and the start of a server check the same.
+         *
+         *     Platform administrators may call this.
+         */
+        get: operations["getPlatformIsolationReport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -696,7 +764,7 @@ export interface paths {
         put?: never;
         /**
          * Adds a user, with a role up to your own
-         * @description Needs the permission `users:write`. Nobody may call it in the person's stead.
+         * @description Needs the permission `users:write`. Not available to impersonators.
          */
         post: operations["postUsers"];
         delete?: never;
@@ -748,7 +816,7 @@ export interface paths {
         head?: never;
         /**
          * Changes a user's details, role or status, with effect from their next request
-         * @description Needs the permission `users:write`. Nobody may call it in the person's stead.
+         * @description Needs the permission `users:write`. Not available to impersonators.
          */
         patch: operations["patchUsersById"];
         trace?: never;
@@ -811,7 +879,7 @@ export interface paths {
         get: operations["getRolesById"];
         /**
          * Changes a role, with effect from its holders' next requests
-         * @description Needs the permission `roles:write`. Nobody may call it in the person's stead.
+         * @description Needs the permission `roles:write`. Not available to impersonators.
          */
         put: operations["putRolesById"];
         post?: never;
@@ -836,7 +904,7 @@ export interface paths {
         put?: never;
         /**
          * Adds a permission to a role
-         * @description Needs the permission `roles:write`. Nobody may call it in the person's stead.
+         * @description Needs the permission `roles:write`. Not available to impersonators.
          */
         post: operations["postRolesByIdPermissions"];
         delete?: never;
@@ -880,7 +948,7 @@ export interface paths {
         put?: never;
         /**
          * Grants a user a role; a system role replaces the current one
-         * @description Needs the permission `roles:write`. Nobody may call it in the person's stead.
+         * @description Needs the permission `roles:write`. Not available to impersonators.
          */
         post: operations["postUsersByIdRoles"];
         delete?: never;
@@ -1042,7 +1110,7 @@ export interface paths {
         };
         /**
          * Lists the caller's factors
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         get: operations["getAuthFactors"];
         put?: never;
@@ -1050,7 +1118,7 @@ export interface paths {
          * Confirms and adds the factor
          * @description An app is confirmed with its first code and replaces any previous app. Ends all sessions and returns a new one; with the first factor, also ten recovery codes.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postAuthFactors"];
         delete?: never;
@@ -1070,7 +1138,7 @@ export interface paths {
         put?: never;
         /**
          * Begins setting up an authenticator app (TOTP, RFC 6238)
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         post: operations["postAuthFactorsTotp"];
         delete?: never;
@@ -1090,7 +1158,7 @@ export interface paths {
         put?: never;
         /**
          * Begins creating a passkey (WebAuthn)
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         post: operations["postAuthFactorsPasskey"];
         delete?: never;
@@ -1113,14 +1181,14 @@ export interface paths {
          * Removes a factor, and with the last one the recovery codes
          * @description Ends all sessions and returns a new one.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         delete: operations["deleteAuthFactorsById"];
         options?: never;
         head?: never;
         /**
          * Renames a factor
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         patch: operations["patchAuthFactorsById"];
         trace?: never;
@@ -1136,7 +1204,7 @@ export interface paths {
         put?: never;
         /**
          * Replaces the recovery codes with ten new ones
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         post: operations["postAuthFactorsRecoveryCodes"];
         delete?: never;
@@ -1158,7 +1226,7 @@ export interface paths {
          * Re-authenticates the caller for sensitive changes; valid for ten minutes
          * @description With a factor, or with the password if you have none.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postAuthReauthenticate"];
         delete?: never;
@@ -1178,7 +1246,7 @@ export interface paths {
         put?: never;
         /**
          * Returns the WebAuthn options for `reauthenticate`
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         post: operations["postAuthReauthenticatePasskey"];
         delete?: never;
@@ -1201,7 +1269,7 @@ export interface paths {
          * Removes all second factors of a user and ends their sessions
          * @description For users with a password of their own, who have lost their factors. The caller's role must not be lower than the user's.
          *
-         *     Needs the permission `users:write`. Nobody may call it in the person's stead, and no machine.
+         *     Needs the permission `users:write`. Not available to impersonators or machines.
          */
         delete: operations["deleteUsersByIdFactors"];
         options?: never;
@@ -1294,7 +1362,7 @@ export interface paths {
          * Creates an API key with permissions that you hold yourself
          * @description Send the key as `Authorization: Bearer ik_…` or `X-API-Key: ik_…`. It grants those of its scopes that its creator holds at the time of the request, and stops working when the creator is deactivated or deleted.
          *
-         *     Needs the permission `api-keys:write`. Nobody may call it in the person's stead, and no machine.
+         *     Needs the permission `api-keys:write`. Not available to impersonators or machines.
          */
         post: operations["postApiKeys"];
         delete?: never;
@@ -1340,7 +1408,7 @@ export interface paths {
          * Registers a client certificate or a certificate authority
          * @description A connection that presents the certificate belongs to this tenant; requests for another tenant are refused. With scopes, the certificate is a credential too.
          *
-         *     Needs the permission `client-certificates:manage`. Nobody may call it in the person's stead, and no machine.
+         *     Needs the permission `client-certificates:manage`. Not available to impersonators or machines.
          */
         post: operations["postClientCertificates"];
         delete?: never;
@@ -1386,7 +1454,7 @@ export interface paths {
          * Adds an OpenID Connect provider
          * @description For owners and administrators. The server fetches the provider's discovery document. Register one of `redirect_uris` at the provider. See docs/authentication.md.
          *
-         *     Needs the permission `identity-providers:write`. Nobody may call it in the person's stead, and no machine.
+         *     Needs the permission `identity-providers:write`. Not available to impersonators or machines.
          */
         post: operations["postIdentityProviders"];
         delete?: never;
@@ -1411,14 +1479,14 @@ export interface paths {
         post?: never;
         /**
          * Removes a provider. Its users and their linked identities stay.
-         * @description Needs the permission `identity-providers:write`. Nobody may call it in the person's stead, and no machine.
+         * @description Needs the permission `identity-providers:write`. Not available to impersonators or machines.
          */
         delete: operations["deleteIdentityProvidersById"];
         options?: never;
         head?: never;
         /**
          * Changes a provider, with effect from the next sign-in
-         * @description Needs the permission `identity-providers:write`. Nobody may call it in the person's stead, and no machine.
+         * @description Needs the permission `identity-providers:write`. Not available to impersonators or machines.
          */
         patch: operations["patchIdentityProvidersById"];
         trace?: never;
@@ -1460,6 +1528,28 @@ export interface paths {
          *     Needs the permission `users:write`.
          */
         delete: operations["deleteUsersByIdIdentitiesByIdentity"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/context": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns what a sign-in page may know before anybody has signed in
+         * @description A tenant is shown at its own hosts only. `X-Tenant` makes no difference: otherwise strangers could list tenants by guessing keys.
+         *
+         *     Anybody may call this.
+         */
+        get: operations["getAuthContext"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1667,7 +1757,7 @@ export interface paths {
         post?: never;
         /**
          * Ends an impersonation in the tenant
-         * @description Needs the permission `impersonations:end`. Nobody may call it in the person's stead, and no machine.
+         * @description Needs the permission `impersonations:end`. Not available to impersonators or machines.
          */
         delete: operations["deleteImpersonationsById"];
         options?: never;
@@ -1692,7 +1782,7 @@ export interface paths {
          * Claims an e-mail domain
          * @description Publish the TXT record named in the response, then call `…/verify`. Keep the record published: it is checked whenever somebody joins.
          *
-         *     Needs the permission `tenants:manage`. Nobody may call it in the person's stead.
+         *     Needs the permission `tenants:manage`. Not available to impersonators.
          */
         post: operations["postEmailDomains"];
         delete?: never;
@@ -1712,7 +1802,7 @@ export interface paths {
         put?: never;
         /**
          * Verifies an e-mail domain by its DNS record
-         * @description Needs the permission `tenants:manage`. Nobody may call it in the person's stead.
+         * @description Needs the permission `tenants:manage`. Not available to impersonators.
          */
         post: operations["postEmailDomainsByDomainVerify"];
         delete?: never;
@@ -1754,7 +1844,7 @@ export interface paths {
          * Joins a tenant by the domain of your verified e-mail
          * @description Afterwards, `POST /auth/switch` issues a token for the tenant.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postTenantsByIdJoin"];
         delete?: never;
@@ -1780,7 +1870,7 @@ export interface paths {
          * Invites somebody by e-mail, with a role up to your own
          * @description The response is the same whether or not the e-mail has an account or a user; only the message says. Its link is valid for seven days, or the tenant's `invitation_days`. On acceptance it grants no more than its sender may grant at that time.
          *
-         *     Needs the permission `users:write`. Nobody may call it in the person's stead.
+         *     Needs the permission `users:write`. Not available to impersonators.
          */
         post: operations["postInvitations"];
         delete?: never;
@@ -1802,7 +1892,7 @@ export interface paths {
          * Resends an invitation with a new link; earlier links become invalid
          * @description The caller becomes its sender: it grants no more than the caller may grant.
          *
-         *     Needs the permission `users:write`. Nobody may call it in the person's stead.
+         *     Needs the permission `users:write`. Not available to impersonators.
          */
         post: operations["postInvitationsByIdResend"];
         delete?: never;
@@ -1884,7 +1974,7 @@ export interface paths {
          * Lists the account's tenants, and those it may join
          * @description Joinable tenants and invitations appear once the e-mail is verified.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         get: operations["getAuthTenants"];
         put?: never;
@@ -1908,7 +1998,7 @@ export interface paths {
          * Leaves a tenant: deletes the caller's user there and ends its sessions
          * @description The last owner cannot leave. Needs a token for the platform or for that tenant, and re-authentication within the last ten minutes (`/auth/reauthenticate`).
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postTenantsByIdLeave"];
         delete?: never;
@@ -1930,7 +2020,7 @@ export interface paths {
          * Transfers a tenant to another of its users
          * @description For the account that owns the tenant, while it is an active owner there, and for platform administrators. The new owner must be an active user linked to an account. They get the role `owner`, the previous owner becomes an admin, and both get an e-mail. Needs a token for the platform or for that tenant, and re-authentication within the last ten minutes (`/auth/reauthenticate`).
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postTenantsByIdTransfer"];
         delete?: never;
@@ -2092,7 +2182,7 @@ export interface paths {
          * Returns a tenant's usage by day and its quotas
          * @description For users with `usage:read`, the owner's account, and platform administrators. Days are in UTC, by default the last thirty, at most 400. Counts of other nodes are at most ten seconds old, levels (users, rows, storage) at most a minute.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         get: operations["getTenantsByIdUsage"];
         put?: never;
@@ -2358,7 +2448,7 @@ export interface paths {
         };
         /**
          * Lists your push subscriptions
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         get: operations["getNotificationsPushSubscriptions"];
         put?: never;
@@ -2366,7 +2456,7 @@ export interface paths {
          * Subscribes this browser to push messages
          * @description If another user had subscribed the browser, the subscription becomes yours. Your newest 20 are kept.
          *
-         *     Whoever is signed in may call this.
+         *     Any signed-in caller may call this.
          */
         post: operations["postNotificationsPushSubscriptions"];
         delete?: never;
@@ -2387,7 +2477,7 @@ export interface paths {
         post?: never;
         /**
          * Deletes one of your push subscriptions
-         * @description Whoever is signed in may call this.
+         * @description Any signed-in caller may call this.
          */
         delete: operations["deleteNotificationsPushSubscriptionsById"];
         options?: never;
@@ -2490,7 +2580,7 @@ export interface paths {
          * Lists jobs, newest first
          * @description Lists the tenant's jobs; for platform administrators outside a tenant, all jobs. `data` and `result` over 4 KiB are null here; fetch the job to see them. Completed jobs are kept for two days, parked jobs for thirty.
          *
-         *     Needs the permission `jobs:read`. Platform administrators may call it as well.
+         *     Needs the permission `jobs:read`. Platform administrators may call it too.
          */
         get: operations["getJobs"];
         put?: never;
@@ -2510,7 +2600,7 @@ export interface paths {
         };
         /**
          * Returns a job with its progress and result
-         * @description Needs the permission `jobs:read`. Platform administrators may call it as well.
+         * @description Needs the permission `jobs:read`. Platform administrators may call it too.
          */
         get: operations["getJobsById"];
         put?: never;
@@ -2519,7 +2609,7 @@ export interface paths {
          * Drops a job
          * @description A running job is asked to stop. It does not run again.
          *
-         *     Needs the permission `jobs:write`. Platform administrators may call it as well.
+         *     Needs the permission `jobs:write`. Platform administrators may call it too.
          */
         delete: operations["deleteJobsById"];
         options?: never;
@@ -2538,7 +2628,7 @@ export interface paths {
         put?: never;
         /**
          * Retries a parked job at once, with its full number of retries
-         * @description Needs the permission `jobs:write`. Platform administrators may call it as well.
+         * @description Needs the permission `jobs:write`. Platform administrators may call it too.
          */
         post: operations["postJobsByIdRetry"];
         delete?: never;
@@ -2560,7 +2650,7 @@ export interface paths {
          * Creates a ticket that opens one log stream within half a minute
          * @description A new ticket replaces the previous one. The stream lasts at most as long as the session.
          *
-         *     Needs the permission `logs:read`. Platform administrators may call it as well. Nobody may call it in the person's stead, and no machine.
+         *     Needs the permission `logs:read`. Platform administrators may call it too. Not available to impersonators or machines.
          */
         post: operations["postLogsTickets"];
         delete?: never;
@@ -2586,7 +2676,7 @@ export interface paths {
          * Adds a webhook
          * @description Each event is sent to its URL, signed as in Standard Webhooks with the `secret` that this response contains, which is shown only once. The caller becomes responsible for the webhook and needs the permissions to read the events' data, now and at each delivery.
          *
-         *     Needs the permission `webhooks:write`. Nobody may call it in the person's stead.
+         *     Needs the permission `webhooks:write`. Not available to impersonators.
          */
         post: operations["postWebhooks"];
         delete?: never;
@@ -2642,7 +2732,7 @@ export interface paths {
          * Changes, enables or disables a webhook
          * @description A caller who changes `url` or `events`, or enables the webhook, becomes responsible for it and needs the permissions to read its events' data.
          *
-         *     Needs the permission `webhooks:write`. Nobody may call it in the person's stead.
+         *     Needs the permission `webhooks:write`. Not available to impersonators.
          */
         patch: operations["patchWebhooksById"];
         trace?: never;
@@ -2660,7 +2750,7 @@ export interface paths {
          * Replaces the webhook's secret
          * @description For 24 hours requests carry the signatures of both secrets. Needs the permissions to read the data of the webhook's events.
          *
-         *     Needs the permission `webhooks:write`. Nobody may call it in the person's stead.
+         *     Needs the permission `webhooks:write`. Not available to impersonators.
          */
         post: operations["postWebhooksByIdRotateSecret"];
         delete?: never;
@@ -3230,9 +3320,9 @@ export interface components {
             title: string;
             status: number;
             detail?: string;
-            /** @description Stable; what a program should look at */
+            /** @description Stable. Programs should branch on this. */
             code: string;
-            /** @description Names the request in the server's log */
+            /** @description Identifies the request in the server's log */
             request_id: string;
             errors?: {
                 /** @description A JSON pointer into the request */
@@ -3413,6 +3503,10 @@ export interface components {
             /** @description 8 to 128 characters, and not a commonly used password. */
             new_password: string;
         };
+        StartLink: {
+            /** @description The link's token. */
+            token: string;
+        };
         Tenant: {
             /** Format: uuid */
             id: string;
@@ -3420,8 +3514,11 @@ export interface components {
             slug: string;
             number: number;
             name: string;
-            /** @enum {string} */
-            status: "active" | "suspended";
+            /**
+             * @description `deleted`: only in lists and details for platform administrators.
+             * @enum {string}
+             */
+            status: "active" | "suspended" | "deleted";
             plan: string;
             /**
              * @description pool: tables shared with other tenants; schema: its own schema; database: its own database.
@@ -3437,6 +3534,13 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
+            /** Format: date-time */
+            deleted_at?: string;
+            /**
+             * Format: date-time
+             * @description When a deleted tenant's rows are erased; until then it can be restored.
+             */
+            erase_at?: string;
         };
         TenantConfig: {
             /** Format: uuid */
@@ -3444,8 +3548,11 @@ export interface components {
             key: string;
             slug: string;
             name: string;
-            /** @enum {string} */
-            status: "active" | "suspended";
+            /**
+             * @description `deleted`: only in lists and details for platform administrators.
+             * @enum {string}
+             */
+            status: "active" | "suspended" | "deleted";
             plan: string;
             settings: {
                 [key: string]: unknown;
@@ -3505,6 +3612,90 @@ export interface components {
             isolation: "pool" | "schema" | "database";
             database: string;
             schema: string;
+        };
+        PlacementPlace: {
+            /** Format: uuid */
+            id: string;
+            /** @description The server's name. */
+            server: string;
+            database: string;
+            schema: string;
+            /** @enum {string} */
+            isolation: "pool" | "schema" | "database";
+        };
+        IsolationProbe: {
+            name: string;
+            /** @description The statement, word for word. */
+            sql: string;
+            parameters: string[];
+            /**
+             * @description The tenant in whose scope it ran; `none`: in no scope.
+             * @enum {string}
+             */
+            scope: "a" | "b" | "none";
+            placement: components["schemas"]["PlacementPlace"];
+            rows: number | null;
+            sqlstate: string | null;
+            message: string | null;
+            passed: boolean;
+            explanation: string;
+        };
+        IsolationPolicy: {
+            placement: components["schemas"]["PlacementPlace"];
+            table: string;
+            policies: {
+                name: string;
+                permissive: boolean;
+                command: string;
+                using: string | null;
+                with_check: string | null;
+            }[];
+            /** @description Row-Level Security is on. */
+            enabled: boolean;
+            /** @description It holds for the table's owner too. */
+            forced: boolean;
+            owner: string;
+            /** @description The role that the tenants' statements run as. */
+            role: string;
+            /** @description Whether that role is exempt from the policies. */
+            bypasses: boolean;
+            passed: boolean;
+        };
+        IsolationProbes: {
+            passed: boolean;
+            probes: components["schemas"]["IsolationProbe"][];
+            policies: components["schemas"]["IsolationPolicy"][];
+        };
+        IsolationReport: {
+            /** Format: uuid */
+            id: string;
+            /** @description The server's name. */
+            server: string;
+            database: string;
+            schema: string;
+            /** @enum {string} */
+            isolation: "pool" | "schema" | "database";
+            /** @description It was looked at, and nothing is wrong. */
+            isolated: boolean;
+            problems: {
+                object: string;
+                problem: string;
+            }[];
+            error: string | null;
+            tables: {
+                name: string;
+                enabled: boolean;
+                forced: boolean;
+                owner: string;
+                policies: string[];
+            }[];
+            roles: {
+                name: string;
+                owns_tables: boolean;
+                can_log_in: boolean;
+                superuser: boolean;
+                bypasses_row_security: boolean;
+            }[];
         };
         User: {
             /** Format: uuid */
@@ -4043,6 +4234,35 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             last_used_at: string;
+        };
+        SignInPage: {
+            version: string;
+            /** @description `development`, `test` or `production`. */
+            environment: string;
+            tenant: {
+                /** Format: uuid */
+                id: string;
+                key: string;
+                name: string;
+                branding: {
+                    [key: string]: string;
+                };
+            } | null;
+            password_login: boolean;
+            /** @description Whether anybody may register here. */
+            registration: boolean;
+            /** @description Whether passkeys work at this host. */
+            passkeys: boolean;
+            /** @description The tenant's identity providers: `GET /auth/oidc/{key}/start`. */
+            providers: {
+                /** Format: uuid */
+                key: string;
+                name: string;
+            }[];
+            /** @description Whether mails are at `/dev/mails`. */
+            captured_mail: boolean;
+            /** @description Whether no administrator has signed in yet. Always false in production. */
+            first_sign_in: boolean;
         };
         OidcExchange: {
             code: string;
@@ -5122,7 +5342,7 @@ export interface components {
     };
     responses: {
         /**
-         * @description An error. Beside those that it names, a route may answer with the errors of what routes share:
+         * @description An error. Besides those listed on a route, any route can return the shared errors:
          *
          *     400 `bad_request`: The request is not valid HTTP
          *
@@ -5158,7 +5378,7 @@ export interface components {
          *
          *     403 `tenant_inactive`: The tenant is suspended. Ask a platform administrator.
          *
-         *     404 `tenant_not_found`: There is no such tenant
+         *     404 `tenant_not_found`: This tenant does not exist
          *
          *     404 `not_found`: There is nothing at this address. Check the path.
          *
@@ -5242,10 +5462,10 @@ export interface operations {
                     "*/*": string;
                 };
             };
-            /** @description Go on elsewhere */
+            /** @description Redirect */
             304: {
                 headers: {
-                    /** @description Where to go on. */
+                    /** @description The address to go to. */
                     Location: string;
                     [name: string]: unknown;
                 };
@@ -5437,9 +5657,9 @@ export interface operations {
     getAuthSessions: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
             };
             header?: never;
@@ -5456,7 +5676,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Session"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -5616,14 +5836,46 @@ export interface operations {
             };
         };
     };
+    postAuthStart: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StartLink"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+        };
+    };
     getTenants: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
-                status?: "active" | "suspended";
+                q?: string;
+                status?: "active" | "suspended" | "deleted";
+                plan?: string;
+                /** @description pool: tables shared with other tenants; schema: its own schema; database: its own database. */
+                isolation?: "pool" | "schema" | "database";
+                /** @description The server's id or name. */
+                server?: string;
+                /** @description `created` (the default): newest first; `name`, `key`: ascending. */
+                order?: "created" | "name" | "key";
                 /** @description Adds `total`, the number of all matching items. */
                 total?: boolean;
             };
@@ -5641,7 +5893,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Tenant"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -5751,7 +6003,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -5765,7 +6017,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -5773,10 +6025,10 @@ export interface operations {
                     "application/json": components["schemas"]["Tenant"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -5788,7 +6040,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -5867,7 +6119,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -5881,7 +6133,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -5905,7 +6157,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -5984,7 +6236,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6377,9 +6629,9 @@ export interface operations {
     getServersByIdTenants: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
             };
             header?: never;
@@ -6399,7 +6651,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["ServerTenant"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -6434,12 +6686,71 @@ export interface operations {
             };
         };
     };
+    postPlatformIsolationProbes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description A tenant's id, key, slug or number. */
+                    a: string;
+                    /** @description A tenant's id, key, slug or number. */
+                    b: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IsolationProbes"];
+                };
+            };
+        };
+    };
+    getPlatformIsolationReport: {
+        parameters: {
+            query?: {
+                /** @description The maximum number of items. */
+                limit?: number;
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["IsolationReport"][];
+                        /** @description The cursor of the next page; null on the last one. */
+                        next_cursor: string | null;
+                        total?: number;
+                    };
+                };
+            };
+        };
+    };
     getUsers: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description Only items that contain this text. */
                 q?: string;
@@ -6463,7 +6774,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["User"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -6475,7 +6786,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -6531,7 +6842,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -6544,7 +6855,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6552,10 +6863,10 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6567,7 +6878,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -6590,7 +6901,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -6607,7 +6918,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6642,9 +6953,9 @@ export interface operations {
     getRoles: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
             };
             header?: never;
@@ -6661,7 +6972,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Role"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -6673,7 +6984,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -6700,7 +7011,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -6713,7 +7024,7 @@ export interface operations {
             /** @description System roles have no timestamps: they always exist. */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6721,10 +7032,10 @@ export interface operations {
                     "application/json": components["schemas"]["Role"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6736,7 +7047,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -6753,7 +7064,7 @@ export interface operations {
             /** @description System roles have no timestamps: they always exist. */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6767,7 +7078,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -7312,9 +7623,9 @@ export interface operations {
     getUsersByIdSessions: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
             };
             header?: never;
@@ -7333,7 +7644,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Session"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -7364,9 +7675,9 @@ export interface operations {
     getApiKeys: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
             };
             header?: never;
@@ -7383,7 +7694,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["ApiKey"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -7565,7 +7876,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -7578,7 +7889,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -7586,10 +7897,10 @@ export interface operations {
                     "application/json": components["schemas"]["IdentityProvider"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -7601,7 +7912,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -7624,7 +7935,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -7641,7 +7952,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -7696,6 +8007,26 @@ export interface operations {
             };
         };
     };
+    getAuthContext: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInPage"];
+                };
+            };
+        };
+    };
     getAuthOidc: {
         parameters: {
             query?: {
@@ -7743,10 +8074,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Go on elsewhere */
+            /** @description Redirect */
             302: {
                 headers: {
-                    /** @description Where to go on. */
+                    /** @description The address to go to. */
                     Location: string;
                     [name: string]: unknown;
                 };
@@ -7767,10 +8098,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Go on elsewhere */
+            /** @description Redirect */
             302: {
                 headers: {
-                    /** @description Where to go on. */
+                    /** @description The address to go to. */
                     Location: string;
                     [name: string]: unknown;
                 };
@@ -7805,9 +8136,9 @@ export interface operations {
     getPlatformTenantsByIdUsers: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description Only items that contain this text. */
                 q?: string;
@@ -7830,7 +8161,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["TenantPerson"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -7841,9 +8172,9 @@ export interface operations {
     getPlatformImpersonations: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description A tenant's id, key, slug or number. */
                 tenant?: string;
@@ -7864,7 +8195,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Impersonation"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -7941,9 +8272,9 @@ export interface operations {
     getImpersonations: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description Only those that are running; `false`: only those that are over. */
                 active?: boolean;
@@ -7962,7 +8293,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Impersonation"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -8111,9 +8442,9 @@ export interface operations {
     getInvitations: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
             };
             header?: never;
@@ -8130,7 +8461,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Invitation"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -8142,7 +8473,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8325,9 +8656,9 @@ export interface operations {
     getAudit: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 action?: string;
                 outcome?: "succeeded" | "failed" | "refused";
@@ -8353,7 +8684,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["AuditEntry"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -8394,9 +8725,9 @@ export interface operations {
     getPlatformAudit: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 action?: string;
                 outcome?: "succeeded" | "failed" | "refused";
@@ -8422,7 +8753,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["AuditEntry"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -8463,9 +8794,9 @@ export interface operations {
     getMails: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description Only e-mails to this address. */
                 to?: string;
@@ -8486,7 +8817,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Mail"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -8592,9 +8923,9 @@ export interface operations {
     getNotificationsTemplates: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 type?: "email" | "sms" | "push";
             };
@@ -8612,7 +8943,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["NotificationTemplate"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -8624,7 +8955,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8673,7 +9004,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -8686,7 +9017,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -8694,10 +9025,10 @@ export interface operations {
                     "application/json": components["schemas"]["NotificationTemplate"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -8709,7 +9040,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -8732,7 +9063,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -8749,7 +9080,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -8802,9 +9133,9 @@ export interface operations {
     getNotificationsHistory: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 type?: "email" | "sms" | "push";
                 status?: "queued" | "sent" | "failed" | "suppressed" | "bounced" | "complained";
@@ -8828,7 +9159,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Notification"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -8883,9 +9214,9 @@ export interface operations {
     getNotificationsSuppressions: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 type?: "email" | "sms" | "push";
                 recipient?: string;
@@ -8904,7 +9235,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["NotificationSuppression"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -8916,7 +9247,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9007,7 +9338,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9054,7 +9385,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9081,7 +9412,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9108,7 +9439,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9156,9 +9487,9 @@ export interface operations {
     getJobs: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description parked: it ran out of retries or failed permanently, and is not retried any more. */
                 state?: "waiting" | "running" | "completed" | "parked";
@@ -9179,7 +9510,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Job"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -9343,7 +9674,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -9356,7 +9687,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9364,10 +9695,10 @@ export interface operations {
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9379,7 +9710,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9402,7 +9733,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9419,7 +9750,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9476,9 +9807,9 @@ export interface operations {
     getWebhooksByIdDeliveries: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 state?: "waiting" | "delivered" | "failed";
             };
@@ -9498,7 +9829,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["WebhookDeliveryHead"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -9533,7 +9864,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -9558,9 +9889,9 @@ export interface operations {
     getContacts: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description Only items that contain this text. */
                 q?: string;
@@ -9582,7 +9913,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Contact"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -9594,7 +9925,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9676,7 +10007,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -9689,7 +10020,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9697,10 +10028,10 @@ export interface operations {
                     "application/json": components["schemas"]["Contact"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9712,7 +10043,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9735,7 +10066,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9752,7 +10083,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9765,9 +10096,9 @@ export interface operations {
     getProducts: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description Only items that contain this text. */
                 q?: string;
@@ -9790,7 +10121,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Product"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -9802,7 +10133,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9856,7 +10187,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -9869,7 +10200,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9877,10 +10208,10 @@ export interface operations {
                     "application/json": components["schemas"]["Product"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9892,7 +10223,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9915,7 +10246,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9932,7 +10263,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -9945,9 +10276,9 @@ export interface operations {
     getOrders: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 status?: "draft" | "placed" | "paid" | "shipped" | "cancelled";
                 user_id?: string;
@@ -9968,7 +10299,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["OrderHead"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -9980,7 +10311,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -10033,7 +10364,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -10046,7 +10377,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -10054,10 +10385,10 @@ export interface operations {
                     "application/json": components["schemas"]["Order"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -10069,7 +10400,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -10092,7 +10423,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -10109,7 +10440,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -10122,9 +10453,9 @@ export interface operations {
     getDocuments: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description Only items that contain this text. */
                 q?: string;
@@ -10146,7 +10477,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["DocumentHead"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -10158,7 +10489,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A new random text for each thing to create. Sent again with the same body, it gives the first answer again, with `Idempotent-Replayed: true`, for a day. */
+                /** @description A new random string for each resource to create. A retry with the same key and body returns the first response, with `Idempotent-Replayed: true`, for a day. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -10212,7 +10543,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -10225,7 +10556,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -10233,10 +10564,10 @@ export interface operations {
                     "application/json": components["schemas"]["Document"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -10248,7 +10579,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -10271,7 +10602,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -10288,7 +10619,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -10301,9 +10632,9 @@ export interface operations {
     getFiles: {
         parameters: {
             query?: {
-                /** @description How many items at most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before; without it, the first page. */
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
                 /** @description Only items that contain this text. */
                 q?: string;
@@ -10325,7 +10656,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["File"][];
-                        /** @description Asks for the next page; null on the last one. */
+                        /** @description The cursor of the next page; null on the last one. */
                         next_cursor: string | null;
                         total?: number;
                     };
@@ -10420,7 +10751,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that the client has: if that is what there is, the answer is 304. */
+                /** @description The `ETag` you have. If it is current, the response is 304. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -10433,7 +10764,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -10441,10 +10772,10 @@ export interface operations {
                     "application/json": components["schemas"]["File"];
                 };
             };
-            /** @description The client has it */
+            /** @description Not modified */
             304: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -10456,7 +10787,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -10479,7 +10810,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` that was read: if it was changed since, nothing is done (412). */
+                /** @description The `ETag` you read. If the resource has changed since, the request fails with 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -10496,7 +10827,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description Names what is shown; another one after each change. */
+                    /** @description Identifies this version of the resource. Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -10517,10 +10848,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Go on elsewhere */
+            /** @description Redirect */
             302: {
                 headers: {
-                    /** @description Where to go on. */
+                    /** @description The address to go to. */
                     Location: string;
                     [name: string]: unknown;
                 };

@@ -57,8 +57,7 @@ export function inStorage(storage: WebStorage, name = "insulae"): TokenStorage {
     save: (tokens) =>
       tokens ? storage.setItem(name, JSON.stringify(tokens)) : storage.removeItem(name),
     // Missing on pages loaded without TLS. Tabs may also see each other's changes a moment late;
-    // then both present
-    // the same token, and the server gives both the same successor.
+    // then both present the same token, and the server gives both the same successor.
     ...(locks && { alone: (work) => locks.request(name, work) }),
   };
 }

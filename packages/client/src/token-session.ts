@@ -12,7 +12,7 @@ import type { TokenStorage, Tokens } from "./storage.ts";
 
 interface TokenSessionOptions {
   readonly storage: TokenStorage;
-  /** Whose users sign in here, where the host does not say so. */
+  /** The tenant to sign in to, if the host doesn't name it. */
   readonly tenant: string | undefined;
   readonly refresh: (refreshToken: string) => Promise<Partial<SignedIn>>;
   readonly onEnd: () => void;
@@ -20,7 +20,7 @@ interface TokenSessionOptions {
 
 export function tokenSession({ storage, tenant, refresh, onEnd }: TokenSessionOptions): Session {
   const term = createTerm();
-  /** For whom this client acts. Tabs share a storage, but not this. */
+  /** The user that this client acts for. Tabs share the storage, but not this. */
   let userId: string | undefined;
   let renewing: Promise<void> | undefined;
 
@@ -30,7 +30,7 @@ export function tokenSession({ storage, tenant, refresh, onEnd }: TokenSessionOp
     onEnd();
   }
 
-  /** @throws AbortError if another tab has signed out, or somebody else in */
+  /** @throws AbortError if another tab has signed out, or signed in as somebody else */
   async function load(): Promise<Tokens | undefined> {
     const signal = term.signal();
     const tokens = await storage.load();
@@ -43,7 +43,7 @@ export function tokenSession({ storage, tenant, refresh, onEnd }: TokenSessionOp
     return tokens;
   }
 
-  /** @param stale the access token that is no good any more */
+  /** @param stale the access token that was refused */
   async function exchange(stale: string): Promise<void> {
     const tokens = await load();
     if (tokens?.accessToken !== stale || tokens.refreshToken === undefined) return;
@@ -81,7 +81,7 @@ export function tokenSession({ storage, tenant, refresh, onEnd }: TokenSessionOp
       const where = tokens ? tokens.tenant : tenant;
       return {
         ...(tokens && { authorization: `Bearer ${tokens.accessToken}` }),
-        // The token says so too: if ever they differed, the server would refuse.
+        // The token says so too; if they differed, the server would refuse.
         ...(where && { "x-tenant": where }),
       };
     },
@@ -121,7 +121,7 @@ function tokensOf(reply: Partial<SignedIn>): Tokens | undefined {
   return {
     accessToken: access_token,
     ...(refresh_token !== undefined && { refreshToken: refresh_token }),
-    // So that a request which is on its way for a while still finds it good.
+    // Early enough that the token is still valid when a slow request arrives.
     renewAt: Date.now() + (expires_in - Math.min(30, expires_in / 4)) * 1000,
     userId: user.id,
     tenant: tenant?.key ?? null,

@@ -1,4 +1,4 @@
-/** The types of calls, made of those that openapi-typescript writes. */
+/** The types of calls, derived from those that openapi-typescript generates. */
 import type { FetchOptions, ParseAs, ParseAsResponse } from "openapi-fetch";
 import type {
   FilterKeys,
@@ -11,7 +11,7 @@ import type {
 } from "openapi-typescript-helpers";
 import type { apiPrefix } from "./paths.ts";
 
-/** The paths below `/api/v1`, without it. */
+/** The paths below `/api/v1`, without that prefix. */
 export type Below<Paths> = {
   [Path in keyof Paths as Path extends `${typeof apiPrefix}${infer Rest}`
     ? Rest
@@ -23,16 +23,18 @@ type Options<Item, Method extends HttpMethod, As extends ParseAs> = Omit<
   "baseUrl" | "fetch" | "middleware" | "headers" | "parseAs"
 > & {
   readonly headers?: Readonly<Record<string, string>>;
-  /** How the answer is read: `json` unless it says `text`, `blob`, `arrayBuffer` or `stream`. */
+  /** How to read the response: `json` unless it is `text`, `blob`, `arrayBuffer` or `stream`. */
   readonly parseAs?: As;
-  /** What was read before: if it was changed since, nothing is done (412 `precondition_failed`). */
+  /**
+   * An object read before: if it has changed since, the request fails (412 `precondition_failed`).
+   */
   readonly ifMatch?: object;
 };
 
-/** Optional where nothing has to be given. */
+/** Optional if nothing is required. */
 type Given<Options> = RequiredKeysOf<Options> extends never ? [options?: Options] : [Options];
 
-/** `undefined` where the answer has no body. */
+/** `undefined` if the response has no body. */
 type Body<Type> = [Type] extends [never] ? undefined : Type;
 
 type Answer<Operation, As extends ParseAs> =
@@ -56,7 +58,7 @@ interface Page<Item> {
   readonly next_cursor: string | null;
 }
 
-/** The paths whose `GET` answers with pages. */
+/** The paths whose `GET` returns pages. */
 type ListPaths<Paths extends object> = {
   [Path in PathsWithMethod<Paths, "get">]: Answer<
     FilterKeys<Paths[Path], "get">,

@@ -33,7 +33,7 @@ const create = (name: string, ...more: string[]) => {
   return { code: process.exitCode, error: said.error.mock.calls.flat().join("\n") };
 };
 
-test("a project has the folder's name, the version that was asked for, and a .gitignore", () => {
+test("a project has the folder's name, the requested version, and a .gitignore", () => {
   expect(create("lamp-shop", "--insulae", "1.2.3")).toEqual({ code: undefined, error: "" });
   const manifest = JSON.parse(readFileSync(join(place, "lamp-shop/package.json"), "utf8"));
   expect(manifest).toMatchObject({ name: "lamp-shop", dependencies: { insulae: "1.2.3" } });
@@ -43,7 +43,7 @@ test("a project has the folder's name, the version that was asked for, and a .gi
   );
 });
 
-test("without a version it depends on that of this package", () => {
+test("without a version it depends on this package's version", () => {
   create("lamp-shop");
   const { dependencies } = JSON.parse(readFileSync(join(place, "lamp-shop/package.json"), "utf8"));
   const { version } = JSON.parse(
@@ -61,7 +61,21 @@ test("a tarball is copied into the project", () => {
   expect(dependencies.insulae).toBe("file:insulae-9.9.9.tgz");
 });
 
-test("a folder that has something in it is left as it is, and one of git's counts as empty", () => {
+test("the console's tarball beside it is copied as well", () => {
+  const tarball = join(place, "insulae-9.9.9.tgz");
+  writeFileSync(tarball, "packed");
+  writeFileSync(join(place, "insulae-console-9.9.9.tgz"), "console");
+  create("lamp-shop", "--insulae", tarball);
+  const project = join(place, "lamp-shop");
+  expect(readFileSync(join(project, "insulae-console-9.9.9.tgz"), "utf8")).toBe("console");
+  const { dependencies } = JSON.parse(readFileSync(join(project, "package.json"), "utf8"));
+  expect(dependencies).toMatchObject({
+    insulae: "file:insulae-9.9.9.tgz",
+    "@insulae/console": "file:insulae-console-9.9.9.tgz",
+  });
+});
+
+test("a folder that is not empty is left unchanged, and a new git repository counts as empty", () => {
   mkdirSync(join(place, "full"));
   writeFileSync(join(place, "full/thesis.txt"), "dear");
   expect(create("full")).toMatchObject({ code: 1, error: expect.stringContaining("not empty") });
@@ -72,7 +86,7 @@ test("a folder that has something in it is left as it is, and one of git's count
   expect(create("fresh")).toEqual({ code: undefined, error: "" });
 });
 
-test("what systems, editors and forges leave counts as nothing, and stays as it is", () => {
+test("files of systems, editors and forges are ignored, and stay", () => {
   mkdirSync(join(place, "fresh/.idea"), { recursive: true });
   for (const name of [".DS_Store", "LICENSE", ".gitattributes"])
     writeFileSync(join(place, "fresh", name), "of my-app");
@@ -82,17 +96,14 @@ test("what systems, editors and forges leave counts as nothing, and stays as it 
   expect(existsSync(join(place, "fresh/package.json"))).toBe(true);
 });
 
-test.each([".vscode", ".gitignore", "README.md", "src"])(
-  "%s does not count as nothing",
-  (entry) => {
-    mkdirSync(join(place, "full", entry), { recursive: true });
-    const error = expect.stringContaining(`is not empty: it has ${entry}.`);
-    expect(create("full")).toEqual({ code: 1, error });
-    expect(readdirSync(join(place, "full"))).toEqual([entry]);
-  },
-);
+test.each([".vscode", ".gitignore", "README.md", "src"])("%s is not ignored", (entry) => {
+  mkdirSync(join(place, "full", entry), { recursive: true });
+  const error = expect.stringContaining(`is not empty: it has ${entry}.`);
+  expect(create("full")).toEqual({ code: 1, error });
+  expect(readdirSync(join(place, "full"))).toEqual([entry]);
+});
 
-test("a symbolic link to an empty folder is as good as the folder", () => {
+test("a symbolic link to an empty folder works like the folder", () => {
   mkdirSync(join(place, "target"));
   symlinkSync("target", join(place, "lamp-shop"));
   expect(create("lamp-shop")).toEqual({ code: undefined, error: "" });
@@ -100,19 +111,19 @@ test("a symbolic link to an empty folder is as good as the folder", () => {
   expect(manifest.name).toBe("lamp-shop");
 });
 
-test("a path that leads nowhere is refused in a sentence", () => {
+test("an unusable path is refused in a sentence", () => {
   writeFileSync(join(place, "file"), "");
   symlinkSync("missing", join(place, "dangling"));
   symlinkSync("loop", join(place, "loop"));
   for (const [path, sentence] of [
-    ["file", "is a file. Name a new folder."],
-    ["file/app", "is not a folder. Name another place."],
-    ["file/parent/app", "is not a folder. Name another place."],
+    ["file", "is a file. Choose a new folder."],
+    ["file/app", "is not a folder. Choose another path."],
+    ["file/parent/app", "is not a folder. Choose another path."],
     ["dangling", "is a symbolic link to nothing."],
-    ["dangling/app", "The project can't be made"],
+    ["dangling/app", "The project can't be created"],
     ["loop", "is a symbolic link to nothing."],
-    ["loop/app", "The project can't be made"],
-    [`${"long".repeat(100)}/app`, "The project can't be made: ENAMETOOLONG"],
+    ["loop/app", "The project can't be created"],
+    [`${"long".repeat(100)}/app`, "The project can't be created: ENAMETOOLONG"],
   ] as const) {
     said.error.mockClear();
     expect(create(path)).toEqual({ code: 1, error: expect.stringContaining(sentence) });
@@ -120,14 +131,14 @@ test("a path that leads nowhere is refused in a sentence", () => {
   expect(readdirSync(place).sort()).toEqual(["dangling", "file", "loop"]);
 });
 
-test("a folder that may not be written in, or read, is refused in a sentence", () => {
+test("a folder without permission to write or read is refused in a sentence", () => {
   mkdirSync(join(place, "readable/empty"), { recursive: true });
   mkdirSync(join(place, "closed"));
   chmodSync(place, 0o755);
   for (const path of ["readable/empty", "readable"]) chmodSync(join(place, path), 0o555);
   chmodSync(join(place, "closed"), 0);
   const root = process.geteuid?.() === 0;
-  if (root) process.seteuid?.(65534); // Everything is permitted to root.
+  if (root) process.seteuid?.(65534); // root may do everything
   try {
     for (const path of ["readable/app", "readable/empty", "closed", "closed/app"]) {
       said.error.mockClear();
@@ -141,7 +152,7 @@ test("a folder that may not be written in, or read, is refused in a sentence", (
   }
 });
 
-test.each(["", " "])("the name %j is refused, and nothing is made", (name) => {
+test.each(["", " "])("the name %j is refused, and nothing is created", (name) => {
   main([name]);
   expect(process.exitCode).toBe(1);
   expect(said.error).toHaveBeenCalledWith(expect.stringContaining("npm create insulae <folder>"));
@@ -156,7 +167,7 @@ test.each([
   ["app", ["--insulae", "whatever"], "neither a version"],
   ["app", ["--colour"], "Unknown option '--colour'"],
   ["app", ["another"], "npm create insulae <folder>"],
-])("%s %j is refused in a sentence, and nothing is made", (name, more, sentence) => {
+])("%s %j is refused in a sentence, and nothing is created", (name, more, sentence) => {
   expect(create(name, ...more)).toEqual({ code: 1, error: expect.stringContaining(sentence) });
   expect(existsSync(join(place, name))).toBe(false);
 });

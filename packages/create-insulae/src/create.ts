@@ -1,4 +1,4 @@
-/** Copies the template into a new folder, under the name of the folder. */
+/** Copies the template into a new folder and replaces its name. */
 import {
   copyFileSync,
   cpSync,
@@ -13,7 +13,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { basename, join, relative, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
@@ -28,22 +28,22 @@ const help = `Makes an application on Insulae in a new folder.
 
 Options (with npm, after --):
   --insulae <what>   a version of Insulae, or a tarball (insulae-${version}.tgz), which is copied into the
-                     folder. Default: ${version}
+                     folder with the console's beside it. Default: ${version}
   --help             print this
 `;
 
-/** What is wrong with what was typed, in a sentence for whoever typed it. */
+/** An error for the person who typed the command. */
 class Refusal extends Error {}
 
-/** The name that the template has, wherever it names itself. */
+/** The template's own name, wherever it occurs. */
 const templateName = "my-app";
 
 const template = join(packageFolder, "template");
 
-/** npm leaves out a `.gitignore` when it packs a package. */
+/** npm omits `.gitignore` files when packing. */
 const renamed: Readonly<Record<string, string>> = { gitignore: ".gitignore" };
 
-/** What systems, editors and forges put into a new folder. The template has none of it. */
+/** Files that systems, editors and forges create in new folders; the template has none of them. */
 const countsAsNothing = new Set([
   ...[".git", ".gitattributes", ".hg", ".DS_Store", "Thumbs.db", ".idea", "LICENSE"],
 ]);
@@ -68,17 +68,17 @@ function systemErrorOf(error: unknown): string | undefined {
   switch (code) {
     case "EACCES":
     case "EPERM":
-      return `You have no permission for ${path}. Name a folder in a place that you may write to.`;
+      return `You have no permission for ${path}. Choose a folder that you can write to.`;
     case "EROFS":
-      return `${path} is on a read-only file system. Name a folder in a place that you may write to.`;
+      return `${path} is on a read-only file system. Choose a folder that you can write to.`;
     case "ENOTDIR":
     case "EEXIST":
-      return `A part of the path ${path} is not a folder. Name another place.`;
+      return `A part of the path ${path} is not a folder. Choose another path.`;
     case "ENOSPC":
     case "EDQUOT":
-      return `The disk is full: ${path} can't be written. Make room, and name a new folder.`;
+      return `The disk is full: ${path} can't be written. Free some space, and choose a new folder.`;
     default:
-      return `The project can't be made: ${message}.`;
+      return `The project can't be created: ${message}.`;
   }
 }
 
@@ -90,7 +90,7 @@ function parse(args: readonly string[]) {
       allowPositionals: true,
     });
   } catch (error) {
-    // Node's errors say what is wrong in a sentence.
+    // Node's error messages are sentences.
     throw new Refusal(`${error instanceof Error ? error.message : String(error)}\n\n${help}`);
   }
 }
@@ -102,17 +102,22 @@ function create(positionals: readonly string[], insulae: string): void {
   const name = nameOf(place);
   refuseWhatIsThere(place, given);
   const tarball = tarballOf(insulae);
+  const tarballs = tarball === undefined ? [] : withConsole(tarball);
 
   mkdirSync(place, { recursive: true });
-  const folder = realpathSync(place); // Nothing is copied onto a symbolic link.
+  const folder = realpathSync(place); // Nothing is copied through a symbolic link.
   cpSync(template, folder, {
     recursive: true,
     filter: (path) => basename(path) !== "node_modules",
   });
   for (const [from, to] of Object.entries(renamed))
     renameSync(join(folder, from), join(folder, to));
-  if (tarball !== undefined) copyFileSync(tarball, join(folder, basename(tarball)));
-  nameProject(folder, name, tarball === undefined ? insulae : `file:${basename(tarball)}`);
+  for (const path of tarballs) copyFileSync(path, join(folder, basename(path)));
+  const [own = insulae, web] = tarballs.map((path) => `file:${basename(path)}`);
+  nameProject(folder, name, {
+    insulae: own,
+    ...(web !== undefined && { "@insulae/console": web }),
+  });
 
   const shown = relative(process.cwd(), place) || ".";
   console.log(`Made ${name}, an application on Insulae, in ${shown}:
@@ -127,7 +132,10 @@ Install it, and run its test:
   npm test`);
 }
 
-/** The project's name is its folder's: that of a package, an image and objects in Kubernetes. */
+/**
+ * The project's name is its folder's. It also names the package, the image and objects in
+ * Kubernetes.
+ */
 function nameOf(folder: string): string {
   const name = basename(folder);
   if (!/^[a-z][a-z0-9-]{0,48}[a-z0-9]$/.test(name)) {
@@ -139,39 +147,51 @@ function nameOf(folder: string): string {
     readFileSync(join(template, "package.json"), "utf8"),
   );
   if (name in { ...dependencies, ...devDependencies }) {
-    throw new Refusal(`A project can't be called ${name}, as a package that it depends on.`);
+    throw new Refusal(`A project can't be called ${name}, the name of one of its dependencies.`);
   }
   return name;
 }
 
-/** A folder that was only made, or made a repository of git's, is empty. */
+/** Accepts an empty folder, also if it is a new git repository. */
 function refuseWhatIsThere(folder: string, given: string): void {
   if (!existsSync(folder)) {
     if (lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink())
-      throw new Refusal(`${given} is a symbolic link to nothing. Remove it, or name a new folder.`);
+      throw new Refusal(`${given} is a broken symbolic link. Remove it, or choose a new folder.`);
     return;
   }
-  if (!statSync(folder).isDirectory()) throw new Refusal(`${given} is a file. Name a new folder.`);
+  if (!statSync(folder).isDirectory())
+    throw new Refusal(`${given} is a file. Choose a new folder.`);
   const found = readdirSync(folder).find((entry) => !countsAsNothing.has(entry));
   if (found !== undefined) {
     throw new Refusal(
-      `The folder ${given} is not empty: it has ${found}. Nothing was changed; name a new one.`,
+      `The folder ${given} is not empty: it contains ${found}. Nothing was changed; choose a new folder.`,
     );
   }
 }
 
-/** @returns its path, if what was given is a tarball on this machine. */
+/** @returns the tarball's path, if `insulae` is one on this machine */
 function tarballOf(insulae: string): string | undefined {
   if (/^(\d|[~^]\d|latest$|next$|https:)/.test(insulae)) return undefined;
   const path = resolve(insulae);
   if (path.endsWith(".tgz") && existsSync(path)) return path;
   throw new Refusal(
-    `--insulae ${insulae} is neither a version, such as ${version}, nor a tarball that there is.`,
+    `--insulae ${insulae} is neither a version, such as ${version}, nor an existing tarball.`,
   );
 }
 
-function nameProject(folder: string, name: string, insulae: string): void {
-  // The template's files alone: those that were there before are not ours.
+/** `npm run build` puts the console's tarball beside that of `insulae`, which depends on it. */
+function withConsole(tarball: string): readonly string[] {
+  const name = basename(tarball).replace(/^insulae-/, "insulae-console-");
+  const beside = join(dirname(tarball), name);
+  return name !== basename(tarball) && existsSync(beside) ? [tarball, beside] : [tarball];
+}
+
+function nameProject(
+  folder: string,
+  name: string,
+  dependencies: Readonly<Record<string, string>>,
+): void {
+  // Only the template's files: those that were there before are not ours.
   for (const made of globSync("{*,.*,.vscode/*,deploy/*}", { cwd: template })) {
     const path = join(folder, renamed[made] ?? made);
     if (!statSync(path, { throwIfNoEntry: false })?.isFile()) continue;
@@ -180,6 +200,6 @@ function nameProject(folder: string, name: string, insulae: string): void {
   }
   const file = join(folder, "package.json");
   const manifest = JSON.parse(readFileSync(file, "utf8"));
-  manifest.dependencies.insulae = insulae;
+  Object.assign(manifest.dependencies, dependencies);
   writeFileSync(file, `${JSON.stringify(manifest, null, 2)}\n`);
 }

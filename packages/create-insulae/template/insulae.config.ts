@@ -1,5 +1,5 @@
 import { defineApp, standardFeatures } from "insulae";
 import { notes } from "./src/notes/notes.feature.ts";
 
-/** The same for the server, the CLI and tests. */
+/** Shared by the server, the CLI and the tests. */
 export default defineApp({ name: "my-app", features: [...standardFeatures, notes] });

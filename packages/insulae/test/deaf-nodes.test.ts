@@ -145,7 +145,7 @@ describe.each(Object.entries(faults))("a node %s", (_, fault) => {
     await expect.poll(said).toContainEqual(expect.stringContaining("Announcements can't be heard"));
     end();
     await expect.poll(() => readiness(node)).toEqual(["ready", "up"]);
-    await expect.poll(said).toContain("Announcements are heard again");
+    await expect.poll(said).toContain("Announcements are received again");
     const others = await letIn(node);
     await others.shutOut();
     await expect.poll(others.ask).toEqual(shutOut);

@@ -205,7 +205,7 @@ describe("at start and stop", () => {
     );
     expect(calls).toEqual(["start", "stop"]);
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([
-      { msg: "A feature did not start", feature: "failing" },
+      { msg: "A feature failed to start", feature: "failing" },
     ]);
   });
 });

@@ -101,7 +101,7 @@ describe("an app does not start", () => {
     expect(error.problems).toEqual([
       "the feature jots is in the list twice: list it once",
       "jots: GET /api/v1/jots/:id: its handler is undefined: its import is misspelt or part of an import cycle",
-      "jots: GET /api/v1/jots/:id: permission jots:read is declared by no feature; did you mean jobs:read?",
+      "jots: GET /api/v1/jots/:id: permission jots:read is not declared by any feature; did you mean jobs:read?",
       "jots: GET /api/v1/jots/:id: parameter :id has no schema in params",
       expect.stringMatching(/^the features? jots .*lists? the table jots twice/),
       expect.stringMatching(/^jots: .*0001_jots.sql: it has no "-- down" part/),
@@ -117,7 +117,7 @@ describe("an app does not start", () => {
 
   test("with a table that its feature does not list, or lists by another name", async () => {
     expect((await refusal({ features: [await jots({ tables: undefined })] })).message).toContain(
-      'the feature jots makes the table data.jots and does not list it: add "jots"',
+      'the feature jots creates the table data.jots but does not list it: add "jots"',
     );
     const { message } = await refusal({ features: [await jots({ tables: ["jot"] })] });
     expect(message).toContain("the feature jots lists the table jot, which");
@@ -128,7 +128,7 @@ describe("an app does not start", () => {
     const constraints = { jots_text_keys: defineError("jot_taken", 409, "It is taken") };
     const unique = table(`${columns}, constraint jots_text_key unique (text)`);
     expect((await refusal({ features: [await jots({ constraints }, unique)] })).message).toContain(
-      "the feature jots names the constraint jots_text_keys, which no table has; did you mean jots_text_key?",
+      "the feature jots names the constraint jots_text_keys, which does not exist; did you mean jots_text_key?",
     );
   });
 

@@ -69,7 +69,7 @@ describe("in development", () => {
     const { code, stdout, stderr } = await first.stop("SIGINT");
     expect(steps(stderr)).toEqual([
       "Starting …",
-      expect.stringMatching(/^Setting up PostgreSQL in .*: the first start takes some seconds …$/),
+      expect.stringMatching(/^Setting up PostgreSQL in .*: the first start takes a few seconds …$/),
       "Starting the embedded PostgreSQL …",
       expect.stringMatching(/^Migrating the schema app \(migrations: \d+\) …$/),
       expect.stringMatching(/^Migrating the schema control/),

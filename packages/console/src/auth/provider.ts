@@ -25,4 +25,4 @@ const base64url = (bytes: Uint8Array): string =>
   btoa(String.fromCharCode(...bytes))
     .replaceAll("+", "-")
     .replaceAll("/", "_")
-    .replaceAll("=", "");
+    .replace(/={1,2}$/, "");

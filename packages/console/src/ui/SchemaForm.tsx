@@ -121,7 +121,7 @@ function JsonField({ id, value, onChange }: FieldProps<unknown>) {
     <Input.TextArea
       id={id}
       className="mono"
-      rows={3}
+      rows={4}
       value={text}
       onChange={({ target }) => onChange?.(target.value)}
       onBlur={({ target }) => onChange?.(parse(target.value))}

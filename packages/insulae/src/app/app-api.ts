@@ -9,20 +9,20 @@ import type { TenantSettings } from "../kernel/tenancy/tenant-settings.ts";
 import type { WorkerLink } from "../kernel/workers/link.ts";
 import type { ListenOptions } from "./listen-error.ts";
 
-/** Without features of its own it is the stock server: `standardFeatures`, and the dialects of four other systems. */
+/** Without features of its own it is the stock server: `standardFeatures`, and the dialects. */
 export interface AppOptions extends Partial<Application> {
-  /** Settings that win over the environment's. */
+  /** Settings that override the environment's. */
   readonly config?: Partial<Config>;
-  /** Where settings are read from. Default `process.env`. */
+  /** The source of settings. Default `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /**
-   * A log of your own. The app then prints nothing besides: no steps, no banner, and no password of an administrator
-   * that it made up. Default: short lines on stderr; in production JSON on stdout.
+   * Your own logger. The app then prints nothing else: no steps, no banner, and no generated
+   * administrator's password. Default: short lines on stderr; in production JSON on stdout.
    */
   readonly log?: Logger;
-  /** Where proofs of domains are looked up. Default: the machine's name servers. */
+  /** For verifying domains. Default: the machine's name servers. */
   readonly dns?: Dns;
-  /** What connects it with the other workers of its node (`insulae start --workers`). */
+  /** The link to the other workers of the node (`insulae start --workers`). */
   readonly worker?: WorkerLink;
 }
 
@@ -30,53 +30,56 @@ export interface App extends AppServices {
   /** Serves a request without a port: `await app.inject({ method: "GET", url: "/health" })`. */
   readonly inject: FastifyInstance["inject"];
   /**
-   * Makes the first platform administrator, if there is none: by default the one of ADMIN_EMAIL and
-   * ADMIN_PASSWORD; without a password, with a new one.
+   * Creates the first platform administrator, if there is none. Default: ADMIN_EMAIL and
+   * ADMIN_PASSWORD; without a password, one is generated.
    */
   ensureAdmin(admin?: {
     readonly email?: string | undefined;
     readonly password?: string | undefined;
   }): Promise<FirstAdmin>;
   /**
-   * Runs the app as this process: listens, and closes it on SIGINT, SIGTERM and SIGHUP, or when npm, which
-   * started it, has ended; then the process ends. A second signal ends it at once. If it can't listen, it is
-   * closed.
+   * Runs the app as this process: listens, and closes on SIGINT, SIGTERM and SIGHUP, or when the
+   * npm that started it has exited; then the process exits. A second signal exits at once. If it
+   * can't listen, it is closed.
    *
-   * @returns where it listens, once it does. @throws ListenError
+   * @returns the URL, once it listens
+   * @throws ListenError
    */
   run(options?: ListenOptions): Promise<string>;
   /**
-   * Listens, by default as PORT, HOST and TLS_PORT say; nothing of the process changes, and whoever calls this
-   * calls `close()`. First it makes the administrator of ADMIN_EMAIL and ADMIN_PASSWORD, if there is none. In
-   * development one is made up where these are not set, and a banner shows the password. Without PUBLIC_URL,
-   * links, tokens and the API reference have the port that it listens on.
+   * Listens, by default on PORT, HOST and TLS_PORT. It leaves signal handling and `close()` to the
+   * caller. First it creates the administrator of ADMIN_EMAIL and ADMIN_PASSWORD, if there is none;
+   * in development it generates them if they are not set, and a banner shows the password. Without
+   * PUBLIC_URL, links, tokens and the API reference use the actual port.
    *
-   * @returns where it listens. @throws ListenError that names who has the port, and the setting.
+   * @returns the URL
+   * @throws ListenError that names the process on the port, and the setting
    */
   listen(options?: ListenOptions): Promise<string>;
-  /** The port on which the server ends TLS, once it listens there. */
+  /** The TLS port, once the server listens on it. */
   readonly tlsPort: () => number | undefined;
-  /** The port of the log stream alone, once it is listened on. */
+  /** The separate port of the log stream, once the server listens on it. */
   readonly logPort: () => number | undefined;
-  /** Has LOG_FILE opened anew, after another program has moved it away. */
+  /** Reopens LOG_FILE, after another program has rotated it. */
   readonly reopenLog: () => void;
   /**
-   * Serves for DRAIN_SECONDS more while `/health/ready` says 503, gives what is in flight 25 s (in development
-   * 1 s) to finish, and everything back; once, however often it is called.
+   * Keeps serving for DRAIN_SECONDS while `/health/ready` says 503, gives requests in flight 25 s
+   * (in development 1 s), and closes everything. Idempotent.
    */
   close(): Promise<void>;
 }
 
 export interface Application {
-  /** Shown in the API reference and when the server starts. Default: Insulae. */
+  /** Shown in the API reference and at the start. Default: Insulae. */
   readonly name?: string;
-  /** What it offers besides accounts, tenants and users. */
+  /** The features besides accounts, tenants and users. */
   readonly features: readonly Feature[];
-  /** The shape of what is set for each tenant, by `tenantSettings()`. */
+  /** The schema of tenants' settings, by `tenantSettings()`. */
   readonly settings?: Pick<TenantSettings<unknown>, "check">;
   /**
-   * Names of features that it no longer has. Their tables stay, isolated and erased with their tenant. Without
-   * this, the CLI refuses to change databases that have them: another application may own them.
+   * Names of features that it no longer has. Their tables stay, isolated and erased with their
+   * tenant. Without this, the CLI refuses to change databases that have them, because another
+   * application may own them.
    */
   readonly retired?: readonly string[];
 }

@@ -1,6 +1,6 @@
 /**
- * `createApp()`: the composition root. The only place that knows all parts; what it wires together
- * is drawn in docs/architecture.md. Nothing is global: two apps can live in one process.
+ * `createApp()`: the composition root, the only place that knows all parts (drawn in
+ * docs/architecture.md). Nothing is global: two apps can run in one process.
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
@@ -35,7 +35,9 @@ import { pagesOf } from "../pages/index.ts";
 import type { App, AppOptions } from "./app-api.ts";
 import { stockApplication } from "./application.ts";
 import { checkAppOptions } from "./check-application.ts";
-import { makeFirstAdmin } from "./first-admin.ts";
+import { consoleFor, warnOfLinks } from "./console.ts";
+import { createConsoleBuild } from "./console-build.ts";
+import { makeFirstAdmin, makeStartToken } from "./first-admin.ts";
 import { followPort } from "./follow-port.ts";
 import { createIdentify } from "./identify.ts";
 import { type Installation, migratePlacements, openInstallation } from "./installation.ts";
@@ -52,11 +54,11 @@ import { startUpkeep } from "./upkeep.ts";
 import { version } from "./version.ts";
 
 /**
- * Makes an app: opens (or starts) its databases, migrates and checks them, wires everything up. It changes nothing of
- * the process.
+ * Creates an app: opens (or starts) its databases, migrates and checks them, and wires everything
+ * up. Changes nothing of the process.
  *
- * @throws DeclarationError with all that is wrong with the options and the features, before anything is opened;
- *   ConfigError, IsolationError, TablesDiffer.
+ * @throws DeclarationError with everything wrong with options and features, before anything is
+ * opened; ConfigError, IsolationError, TablesDiffer
  * @example
  * const app = await createApp({ features: [invoices] });
  * await app.tenants.create({ key: "acme", name: "Acme Corp", isolation: "database" });
@@ -104,8 +106,8 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
 
 interface Assembled extends Omit<App, "reopenLog" | "run" | "close"> {
   /**
-   * @param onDatabaseStop called when everything but the embedded PostgreSQL has ended. That writes its checkpoint,
-   *   however long it takes: a deadline for the rest ends here.
+   * @param onDatabaseStop called when everything but the embedded PostgreSQL has stopped. Its final
+   * checkpoint takes as long as it needs, so any deadline ends here
    */
   close(onDatabaseStop?: () => void): Promise<void>;
 }
@@ -125,7 +127,7 @@ async function assemble(
     baseDomain: config.baseDomain,
     platformHosts: ["localhost", new URL(config.baseUrl).hostname],
   });
-  // As Fastify decides whose `X-Forwarded-…` it believes.
+  // Fastify's own way of deciding whose `X-Forwarded-…` to trust.
   const trusted = proxyAddress.compile([...config.trustProxy]);
   const findPresented = createFindPresented(
     (address) => trusted(address, 0),
@@ -152,6 +154,12 @@ async function assemble(
     const lookup = hostLookup(host);
     return lookup && catalogue.find(lookup);
   };
+  // Elsewhere an answer would tell which tenants there are: one that is suspended has none.
+  const isPlatformHost = (host: string) =>
+    config.env === "production"
+      ? hostLookup(host) === undefined
+      : chain(findTenant(host), (tenant) => tenant === undefined);
+  const web = consoleFor(config, { isPlatformHost, findTenant });
   const admitHost = config.env === "production" ? undefined : developmentHosts(config, services);
   const http = createHttpServer({
     features,
@@ -160,7 +168,7 @@ async function assemble(
     authorise: createAuthorise(
       config.env === "production" ? undefined : platform.permissions.rolesWith,
     ),
-    // Whichever worker is asked, it is about all.
+    // Whichever worker is asked, it reports on all.
     metrics: { ...installation.metrics, ...(worker && { text: worker.allMetrics }) },
     metricsToken: config.metricsToken,
     tracing: installation.tracing,
@@ -168,7 +176,7 @@ async function assemble(
       database: () => sql`select 1`.execute(control),
       others: {
         announcements: async () => {
-          if (!announcements.listening()) throw new Error("announcements can't be heard");
+          if (!announcements.listening()) throw new Error("announcements are not being received");
         },
         writes: () => requireWrites(control),
         ...(redis && { redis: () => redis.run((client) => client.sendCommand(["PING"])) }),
@@ -204,13 +212,10 @@ async function assemble(
     name,
     dialects: new Set(dialects),
     pages: {
-      pages: pagesOf({ config, name, version }),
-      // Elsewhere an answer would tell which tenants there are: one that is suspended has none.
-      isPlatformHost: (host) =>
-        config.env === "production"
-          ? hostLookup(host) === undefined
-          : chain(findTenant(host), (tenant) => tenant === undefined),
+      pages: pagesOf({ config, name, version, hasConsole: web !== undefined }),
+      isPlatformHost,
     },
+    console: web,
     production: config.env === "production",
     log: moduleLog(log, "http"),
     bodyLimit: config.bodyLimitBytes,
@@ -237,7 +242,10 @@ async function assemble(
   const upkeep = startUpkeep(installation, services, tls);
   const drain = async () => {
     if (!http.server.listening || drainMs === 0) return;
-    log.info({ seconds: config.drainSeconds }, "Insulae stops: not ready, and serving until then");
+    log.info(
+      { seconds: config.drainSeconds },
+      "Insulae is stopping: reports not ready, and serves until then",
+    );
     http.drain();
     await sleep(drainMs);
   };
@@ -268,6 +276,8 @@ async function assemble(
   );
 
   const ensureAdmin: App["ensureAdmin"] = (admin) => makeFirstAdmin(installation, services, admin);
+  const consoleBuild = createConsoleBuild(config, log);
+  if (!worker) warnOfLinks(config, log);
   return {
     ...scope,
     ensureAdmin,
@@ -275,11 +285,14 @@ async function assemble(
     listen: createListen({
       ...{ name: ownName, config, moveTo, http, tls, logPort, log, watched },
       app: { ensureAdmin, tenants },
+      startToken: () => makeStartToken(installation, services),
+      onListening: consoleBuild.start,
       isWorker: worker !== undefined,
     }),
     tlsPort: tls.port,
     logPort: logPort.port,
     async close(onDatabaseStop) {
+      consoleBuild.stop();
       await stopServing();
       await stopFeatures();
       await services.close();
@@ -298,7 +311,7 @@ const developmentHosts = (
     isRegistered: (hostname) =>
       chain(
         catalogue.find({ by: "host", value: hostname }),
-        // One that is registered may be nobody's yet.
+        // A registered host may not have a tenant yet.
         (tenant) => tenant !== undefined || isRegistered(platform, hostname),
       ),
   });

@@ -1,6 +1,6 @@
 /**
- * An application: what is built on Insulae, as one value. The server, the CLI and tests are given the same,
- * so that what one of them migrates is what another serves.
+ * An application: what is built on Insulae, as one value for server, CLI and tests, so that what
+ * one migrates is what another serves.
  */
 
 import { dialects } from "../dialects/index.ts";
@@ -9,10 +9,10 @@ import type { Application } from "./app-api.ts";
 import { checkApplication } from "./check-application.ts";
 
 /**
- * Defines an application. Export it as the default of `insulae.config.ts` in the project's root, where the CLI
- * finds it, and pass it to `createApp()` and `createTestApp()`.
+ * Defines an application. Make it the default export of `insulae.config.ts` in the project's root,
+ * where the CLI finds it, and pass it to `createApp()` and `createTestApp()`.
  *
- * @throws DeclarationError if an option is not known, or a feature is none
+ * @throws DeclarationError for an unknown option or an invalid feature
  * @example
  * export default defineApp({ name: "Shop", features: [...standardFeatures, shop] });
  */
@@ -21,5 +21,5 @@ export function defineApp(application: Application): Application {
   return application;
 }
 
-/** What `insulae start` serves where there is no application of one's own. */
+/** The application that `insulae start` serves without one of your own. */
 export const stockApplication = defineApp({ features: [...standardFeatures, ...dialects] });

@@ -1,6 +1,6 @@
 /**
- * What is wrong with an application, before anything is opened for it: the options of `createApp()` and
- * `defineApp()`, and the features with their migrations.
+ * Checks an application before anything is opened: the options of `createApp()` and `defineApp()`,
+ * and the features with their migrations.
  */
 
 import { loadConfig } from "../config/config.ts";
@@ -70,14 +70,16 @@ function problemsOf(
   if (typeof options !== "object" || options === null || options instanceof Promise) {
     return [`${caller}: its options are ${describeValue(options)}`];
   }
-  const given = options as Given; // it is an object
+  const given = options as Given; // checked above
   return [...unknownNames(given, Object.keys(known)), ...check(given)].map(
     (problem) => `${caller}: ${problem}`,
   );
 }
 
 const applicationProblems = ({ name, features, settings, retired }: Given): string[] => [
-  ...(name === undefined || (typeof name === "string" && name.trim()) ? [] : ["name is no text"]),
+  ...(name === undefined || (typeof name === "string" && name.trim())
+    ? []
+    : ["name is not a non-empty string"]),
   ...(features === undefined ? [] : featuresProblems(features)),
   ...(settings === undefined || typeof Reflect.get(Object(settings), "check") === "function"
     ? []
@@ -85,7 +87,7 @@ const applicationProblems = ({ name, features, settings, retired }: Given): stri
   ...(retired === undefined ||
   (Array.isArray(retired) && retired.every((each) => typeof each === "string"))
     ? []
-    : ["retired is not a list of features' names"]),
+    : ["retired is not a list of feature names"]),
 ];
 
 function featuresProblems(features: unknown): string[] {
@@ -103,7 +105,7 @@ function featuresProblems(features: unknown): string[] {
   ).flat();
 }
 
-/** By its form: another copy of this package may have made it. */
+/** By its shape, because another copy of this package may have made it. */
 const isFeature = (value: unknown): value is Feature =>
   typeof value === "object" &&
   value !== null &&
@@ -116,9 +118,9 @@ function configProblems(config: unknown): string[] {
 }
 
 /**
- * Reads the features' migrations, once all that the features declare has been checked.
+ * Reads the features' migrations, after checking everything that the features declare.
  *
- * @param retired names of features that the application no longer has.
+ * @param retired names of features that the application no longer has
  * @throws DeclarationError
  */
 export async function loadDeclared(

@@ -1,4 +1,7 @@
-/** What is kept for tenants outside their databases, and what is noted and counted of what they do. */
+/**
+ * Composes tenants' data outside their databases (files, caches, sessions), and the records of
+ * their actions (audit, usage).
+ */
 import type { Announcements } from "../kernel/announcements/announcements.ts";
 import { type Anchors, createAnchors } from "../kernel/audit/anchors.ts";
 import { createAudit } from "../kernel/audit/audit.ts";
@@ -47,7 +50,7 @@ export function composeData(
 export interface ComposedRecording {
   readonly services: RecordingServices;
   readonly anchors: Anchors;
-  /** Resolves when all is written that was noted. The counts of usage go on: close them last. */
+  /** Resolves when all pending records are written. Usage counts continue: close them last. */
   settle(): Promise<void>;
 }
 

@@ -1,4 +1,7 @@
-/** Who somebody is and what they may do: keys, tokens, sessions, passwords, and what is remembered of people. */
+/**
+ * Composes authentication and authorisation: keys, tokens, sessions, passwords, caches of
+ * principals.
+ */
 import { findAccountStanding } from "../features/accounts/accounts.feature.ts";
 import { type ApiKeyTables, noteUse } from "../features/api-keys/api-keys.feature.ts";
 import { findStanding } from "../features/users/users.feature.ts";

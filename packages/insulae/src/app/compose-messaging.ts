@@ -1,4 +1,4 @@
-/** What reaches people and other systems, and work that is done later: jobs, mails, messages, events. */
+/** Composes messages and background work: jobs, mails, notifications, events. */
 import {
   findWantedEvents,
   recordEvents,
@@ -23,7 +23,7 @@ import type { Installation } from "./installation.ts";
 
 export interface ComposedMessaging {
   readonly services: MessagingServices;
-  /** What works the queue of jobs off needs them. */
+  /** What the job runner needs. */
   readonly jobs: {
     readonly queue: JobQueue;
     readonly outbox: Outbox;

@@ -1,4 +1,4 @@
-/** Tenants: which there are, under which names, where their rows are, and how they come and go. */
+/** Composes tenants: their catalogue, hosts, placements and life cycle. */
 import type { Announcements } from "../kernel/announcements/announcements.ts";
 import type {
   DataServices,
@@ -10,6 +10,8 @@ import { moduleLog } from "../kernel/telemetry/log.ts";
 import { type Catalogue, createCatalogue } from "../kernel/tenancy/catalogue.ts";
 import { createDataPlaces } from "../kernel/tenancy/data-places.ts";
 import { createHosts } from "../kernel/tenancy/hosts.ts";
+import { createIsolationProbes } from "../kernel/tenancy/isolation-probes.ts";
+import { createIsolationReport } from "../kernel/tenancy/isolation-report.ts";
 import { createTenantConfigs } from "../kernel/tenancy/tenant-config.ts";
 import { findTenant } from "../kernel/tenancy/tenant-queries.ts";
 import type { TenantSettings } from "../kernel/tenancy/tenant-settings.ts";
@@ -27,7 +29,7 @@ export interface TenancyParts {
   readonly storage: DataServices["storage"];
   readonly audit: RecordingServices["audit"];
   readonly dns: Dns;
-  /** The application's own settings of tenants. */
+  /** The application's own tenant settings. */
   readonly settings: Pick<TenantSettings<unknown>, "check"> | undefined;
 }
 
@@ -40,7 +42,7 @@ export function composeTenancy(
   const { follow } = announcements;
   const refreshServers = (id?: string) =>
     void servers.refresh(id).catch((error: unknown) => {
-      log.warn({ err: error }, "The URLs of servers could not be read again");
+      log.warn({ err: error }, "Could not reload the servers' URLs");
     });
   follow({ server: refreshServers, anything: () => refreshServers() });
   const catalogue = createCatalogue({
@@ -74,8 +76,18 @@ export function composeTenancy(
       dns,
       servers,
       plans: installation.plans,
+      isolation: {
+        probe: createIsolationProbes({ ...installation, table: probedTable(installation) }),
+        report: createIsolationReport(installation),
+      },
     },
     catalogue,
     close: () => configs.close(),
   };
 }
+
+/** Contacts, which people can see in the API as well; users, where an application has no contacts. */
+const probedTable = ({ features }: Installation) =>
+  features.some(({ name }) => name === "contacts")
+    ? { name: "contacts", column: "name" }
+    : { name: "users", column: "email" };

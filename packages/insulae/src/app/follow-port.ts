@@ -2,14 +2,14 @@ import { type Config, loadConfig } from "../config/config.ts";
 
 export interface FollowingPort {
   readonly config: Config;
-  /** Says which port is listened on. */
+  /** Sets the actual port. */
   readonly moveTo: (port: number) => void;
 }
 
 /**
- * The configuration of an app that may listen on another port than the configured one, or on whichever is
- * free: `baseUrl` and `appUrl` follow it, unless PUBLIC_URL and APP_URL say where they are. What is made of
- * them is therefore made when it is needed, and not kept.
+ * The configuration of an app that may listen on another port than the configured one, or on any
+ * free one: `baseUrl` and `appUrl` follow it, unless PUBLIC_URL and APP_URL are set. So compute
+ * values from them on use, and don't store them.
  *
  * @throws ConfigError
  */

@@ -13,7 +13,7 @@ export interface IdentifyOptions {
   readonly databaseOf: Installation["databaseOf"];
 }
 
-/** Finds out from what a request says who calls, and gives them the tenant's database and the platform. */
+/** Resolves a request to its caller, with the tenant's database and the platform. */
 export function createIdentify(options: IdentifyOptions): Identify {
   const { readInput, resolver, platform, databaseOf } = options;
   return (request, route) => {
@@ -27,8 +27,8 @@ export function createIdentify(options: IdentifyOptions): Identify {
 }
 
 /**
- * A class, since a getter in an object literal costs a hidden class for each object, which lives, and with it all
- * that the request holds, until the old generation is collected.
+ * A class, because a getter in an object literal costs a hidden class per object, which keeps
+ * everything the request refers to alive until the old generation is collected.
  */
 class KnownCaller implements Caller {
   readonly tenant: Caller["tenant"];

@@ -1,6 +1,6 @@
 /**
- * An installation: the databases that one configuration stands for, opened and brought up to date.
- * The server runs on one, and so does each command of the CLI that needs no HTTP.
+ * An installation: the databases of one configuration, opened and migrated. The server runs on one,
+ * as does each CLI command that needs no HTTP.
  */
 import type { Kysely } from "kysely";
 import type { Config } from "../config/config.ts";
@@ -47,7 +47,7 @@ export interface Installation {
   readonly features: readonly Feature[];
   readonly log: Logger;
   readonly metrics: MetricsRegistry;
-  /** Absent where nobody collects traces. */
+  /** Absent if traces are not collected. */
   readonly tracing: Tracing | undefined;
   readonly main: MainServer;
   readonly migrations: Migrations;
@@ -59,38 +59,38 @@ export interface Installation {
   readonly servers: Servers;
   readonly plans: Plans;
   readonly provisioning: Provisioning;
-  /** Absent where none is configured. */
+  /** Absent if not configured. */
   readonly redis: Redis | undefined;
-  /** A database bound to the tenant. Made anew for each use; that costs next to nothing. */
+  /** A database bound to the tenant. Created for each use, at next to no cost. */
   readonly databaseOf: <Tables>(tenant: Tenant) => TenantDatabase<Tables>;
   /**
-   * Gives all connections back, and stops the embedded PostgreSQL if this process started it.
+   * Closes all connections, and stops the embedded PostgreSQL if this process started it.
    *
-   * @param onDatabase called before the latter.
+   * @param onDatabase called before stopping the embedded PostgreSQL
    */
   close(onDatabase?: () => void): Promise<void>;
 }
 
-/** What to do where migrations of the main database are due. */
+/** What to do about pending migrations of the main database. */
 export type WhenDue = "migrate" | "refuse" | "leave";
 
 export interface OpenOptions {
   /**
-   * By default as `MIGRATE_ON_START` says. Other than with `migrate`, nothing is changed, and there has to be
-   * something already.
+   * Default: by `MIGRATE_ON_START`. Except with `migrate`, nothing is changed, and the database
+   * must be set up already.
    */
   readonly whenDue?: WhenDue;
-  /** As an application names them. */
+  /** The application's retired features. */
   readonly retired?: readonly string[];
-  /** Whether to refuse a database that has features which are not loaded. Default: where it migrates. */
+  /** Whether to refuse a database with features that are not loaded. Default: when migrating. */
   readonly refuseForeign?: boolean;
-  /** Hears what begins and may take a while. Default: the log. */
+  /** Reports steps that may take a while. Default: the log. */
   readonly note?: Note;
 }
 
 /**
- * @throws DeclarationError, before anything is opened; what starting, reaching, migrating or checking the main
- *   database throws; NotSetUp; MigrationsDue; FeaturesMissing.
+ * @throws DeclarationError before anything is opened; errors of starting, connecting, migrating or
+ * checking the main database; NotSetUp; MigrationsDue; FeaturesMissing
  */
 export async function openInstallation(
   config: Config,
@@ -159,8 +159,8 @@ function wire(
   tracing: Tracing | undefined,
 ): Omit<Installation, "features" | "redis"> {
   const metrics = createMetrics();
-  // A cycle in fact: the broker connects to the servers that the control plane's tables name, and reads those over
-  // connections of its own, to the main server. It asks for no other server before it has been asked for one.
+  // A cycle: the broker connects to servers listed in the control plane, and reads that list over
+  // connections to the main server. It looks up no other server until it is asked for one.
   const broker = createBroker({
     budget: config.databaseConnections,
     idleMs: 30_000,
@@ -239,7 +239,7 @@ function wire(
   };
 }
 
-/** Brings the placements that are behind to this version; the pools were at boot. */
+/** Migrates outdated placements; the pools were migrated at boot. */
 export async function migratePlacements(installation: Installation, note: Note): Promise<void> {
   const { config, control, connect, migrations, log } = installation;
   const { behind } = await control
@@ -249,7 +249,7 @@ export async function migratePlacements(installation: Installation, note: Note):
     .executeTakeFirstOrThrow();
   if (behind === "0") return;
   if (!config.migrateOnStart) {
-    log.warn("There are placements to migrate: `insulae migrate up`");
+    log.warn("Some placements need migrations: run `insulae migrate up`");
     return;
   }
   note(`Migrating ${behind} placements …`);
@@ -264,7 +264,7 @@ export async function migratePlacements(installation: Installation, note: Note):
     if (outcome.state !== "failed") continue;
     log.error(
       { err: outcome.error, placement: outcome.placement },
-      "A placement could not be migrated; `insulae migrate up` tries again",
+      "Could not migrate a placement; `insulae migrate up` retries",
     );
   }
 }

@@ -1,4 +1,4 @@
-/** Why a port can't be listened on: which setting it is of, who has it, and what to do. */
+/** Explains why a port can't be used: its setting, the process that has it, and the remedy. */
 import type { Config } from "../config/config.ts";
 import { describeTaken, isPortTaken } from "./port.ts";
 
@@ -12,10 +12,9 @@ export class ListenError extends Error {
   }
 }
 
-/** Where a server listens. */
 export type ListenAddress = Pick<Config, "host" | "port" | "tlsPort" | "wsPort">;
 
-/** What of it a program said in code, rather than by settings. */
+/** The part given in code rather than by settings. */
 export interface ListenOptions {
   readonly port?: number;
   readonly host?: string;
@@ -23,7 +22,7 @@ export interface ListenOptions {
   readonly tlsPort?: number;
 }
 
-/** @throws ListenError if somebody else has the main port. */
+/** @throws ListenError if another process uses the main port */
 export async function refuseTakenPort(
   { host, port }: Pick<Config, "host" | "port">,
   options: ListenOptions = {},
@@ -31,7 +30,7 @@ export async function refuseTakenPort(
   if (await isPortTaken(host, port)) throw portTaken("PORT", port, options);
 }
 
-/** Names the setting whose port it was: a server listens on up to three. */
+/** Names the setting of the port: a server can listen on three. */
 export function cannotListen(
   error: unknown,
   { host, port, tlsPort, wsPort }: ListenAddress,

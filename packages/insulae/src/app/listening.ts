@@ -1,4 +1,4 @@
-/** How an app begins to serve: one order for a program's own and for `insulae start`. */
+/** Starts serving, in the same order for `app.run()` and `insulae start`. */
 
 import type { Config } from "../config/config.ts";
 import type { HttpServer } from "../kernel/http/server/server.ts";
@@ -14,15 +14,18 @@ import { version } from "./version.ts";
 import { welcome } from "./welcome.ts";
 
 export interface ListenParts extends Pick<Start, "moveTo" | "watched"> {
-  /** The application's. */
+  /** The application's name. */
   readonly name: string | undefined;
   readonly config: Config;
   readonly http: Pick<HttpServer, "listen">;
   readonly tls: Pick<TlsEntrance, "listen">;
   readonly logPort: Pick<LogPort, "listen">;
   readonly app: Pick<App, "ensureAdmin" | "tenants">;
+  /** Makes a token that signs the administrator in once; undefined where there is no console to sign in to. */
+  readonly startToken: () => Promise<string | undefined>;
+  readonly onListening: () => void;
   readonly log: Logger;
-  /** Whether it is one of several workers, for all of which their primary does what is done once. */
+  /** Whether it is one of several workers; their primary does one-time work for all. */
   readonly isWorker: boolean;
 }
 
@@ -50,10 +53,12 @@ export function createListen(parts: ListenParts): App["listen"] {
     const admin = await firstAdmin(config, app.ensureAdmin, watched);
     const address = await open(options);
     const url = urlOf(host, address);
+    parts.onListening();
     log.info({ version, url, pid: process.pid }, "Insulae listens");
     if (watched) {
       const seconds = performance.now() / 1_000;
-      const started = { name: parts.name, version, url, config, admin, seconds };
+      const startToken = await parts.startToken();
+      const started = { name: parts.name, version, url, config, admin, startToken, seconds };
       process.stdout.write(`${welcome(started)}\n`);
     }
     return address;

@@ -1,6 +1,7 @@
 /**
- * The port of the log stream alone (`APP_WS_PORT`), so that a firewall can keep it to those who watch
- * logs. In development another server may have it already: then the stream is at the main port only.
+ * The separate port of the log stream (`APP_WS_PORT`), so that a firewall can restrict who watches
+ * logs. If the port is taken in development, perhaps by another server, the stream is available on
+ * the main port only.
  */
 import type { Config } from "../config/config.ts";
 import { logStreamPath } from "../features/logs/logs.feature.ts";
@@ -8,7 +9,7 @@ import type { HttpServer } from "../kernel/http/server/server.ts";
 import type { Logger } from "../kernel/telemetry/log.ts";
 
 export interface LogPort {
-  /** @throws what listening throws, in production. */
+  /** @throws the error of listening, in production */
   listen(host: string): Promise<void>;
   /** The port, once it listens. */
   readonly port: () => number | undefined;
@@ -32,7 +33,7 @@ export function createLogPort(options: {
         if (config.env === "production" || !isTaken(error)) throw error;
         log.warn(
           { port: config.wsPort },
-          `The port of the log stream is taken; it is at ${logStreamPath} alone (APP_WS_PORT chooses another, 0 none)`,
+          `The port of the log stream is taken; the stream is only at ${logStreamPath} (set APP_WS_PORT to another port, or 0 for none)`,
         );
       }
     },

@@ -1,4 +1,4 @@
-/** The log of a process: where its lines go, and who watches them. */
+/** Composes the process's log: its destinations and live viewers. */
 import { type Config, ConfigError } from "../config/config.ts";
 import type { Logger } from "../kernel/telemetry/log.ts";
 import { type LogFile, openLogFile } from "../kernel/telemetry/log-file.ts";
@@ -7,13 +7,13 @@ import { createLogHub, type LogHub, type LogPeers } from "../kernel/telemetry/lo
 export interface Logging {
   readonly log: Logger;
   readonly logs: LogHub;
-  /** LOG_FILE, where that is set. */
+  /** Only if LOG_FILE is set. */
   readonly file: LogFile | undefined;
 }
 
 /**
- * @param log where lines go in any case.
- * @param peers of a worker, or of the primary.
+ * @param log the unconditional destination
+ * @param peers the link between a worker and the primary
  * @throws ConfigError
  */
 export function openLogging(
@@ -37,8 +37,6 @@ function logFileOf(path: string): LogFile {
     return openLogFile(path);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new ConfigError([
-      `LOG_FILE can't be opened (${why}); name a file that can be written to`,
-    ]);
+    throw new ConfigError([`LOG_FILE can't be opened (${why}); give a writable file`]);
   }
 }

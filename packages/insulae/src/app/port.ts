@@ -1,10 +1,13 @@
-/** Who has a port. Only what this user may see; a best effort for an error message. */
+/**
+ * Finds the process that listens on a port. Best effort, for error messages: it sees only what this
+ * user may see.
+ */
 import { execFileSync } from "node:child_process";
 import { lookup } from "node:dns/promises";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { createServer } from "node:net";
 
-/** Whether something else listens there. `localhost` is two addresses: both have to be free. */
+/** Whether another process listens there. `localhost` has two addresses; both must be free. */
 export async function isPortTaken(host: string, port: number): Promise<boolean> {
   if (port === 0) return false;
   const addresses = await lookup(host, { all: true }).catch(() => [{ address: host }]);
@@ -15,7 +18,7 @@ export async function isPortTaken(host: string, port: number): Promise<boolean> 
 const cannotBind = (address: string, port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const probe = createServer();
-    // An address that this machine lacks (no IPv6) is nobody's.
+    // An address that this machine lacks (no IPv6) is not taken.
     probe.once("error", (error: NodeJS.ErrnoException) => resolve(error.code === "EADDRINUSE"));
     probe.listen({ host: address, port, exclusive: true }, () => probe.close(() => resolve(false)));
   });
@@ -25,7 +28,7 @@ export interface Listener {
   readonly command: string;
 }
 
-/** The process that listens on the TCP port, as far as can be told. */
+/** The process that listens on the TCP port; undefined if unknown. */
 export function findListener(port: number): Listener | undefined {
   try {
     return process.platform === "linux" ? findInProc(port) : findWithLsof(port);
@@ -34,7 +37,7 @@ export function findListener(port: number): Listener | undefined {
   }
 }
 
-/** proc(5): `net/tcp` has the inodes of listening sockets, `<pid>/fd` links to them. */
+/** proc(5): `net/tcp` lists the inodes of listening sockets, `<pid>/fd` links to them. */
 function findInProc(port: number): Listener | undefined {
   const inodes = new Set(["tcp", "tcp6"].flatMap((table) => listeningInodes(table, port)));
   if (inodes.size === 0) return undefined;
@@ -68,7 +71,7 @@ function socketsOf(pid: string): string[] {
       }
     });
   } catch {
-    return []; // Another user's, or it has ended.
+    return []; // Another user's, or exited.
   }
 }
 

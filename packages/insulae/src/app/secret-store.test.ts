@@ -8,7 +8,7 @@ import { ConfigError } from "../config/config.ts";
 import { describeWithMoto, startTestMoto, type TestMoto } from "../testing/test-moto.ts";
 import { withStoredSecrets } from "./secret-store.ts";
 
-test("without a secret the environment is what it was", async () => {
+test("without a secret the environment is unchanged", async () => {
   const env = { PORT: "8000" };
   expect(await withStoredSecrets(env)).toBe(env);
 });
@@ -20,7 +20,7 @@ describeWithMoto("settings in AWS Secrets Manager", () => {
 
   beforeAll(async () => {
     moto = await startTestMoto();
-    // Where the SDK looks by itself, as it does in a container.
+    // Where the SDK finds credentials by itself, as in a container.
     vi.stubEnv("AWS_ENDPOINT_URL", moto.url);
     vi.stubEnv("AWS_REGION", "eu-central-1");
     vi.stubEnv("AWS_ACCESS_KEY_ID", "test");
@@ -43,7 +43,7 @@ describeWithMoto("settings in AWS Secrets Manager", () => {
     );
   afterEach(() => store("{}"));
 
-  test("are added to the environment's, once", async () => {
+  test("are added to the environment, once", async () => {
     await store('{"MASTER_SECRET": "from the store", "REDIS_URL": "rediss://cache"}');
     const env = await withStoredSecrets({
       AWS_SECRET_ID: id,
@@ -59,7 +59,7 @@ describeWithMoto("settings in AWS Secrets Manager", () => {
     expect(await withStoredSecrets(env)).toBe(env);
   });
 
-  test("that differ from the environment's stop the boot, without being told", async () => {
+  test("that differ from the environment's stop the boot, without revealing values", async () => {
     await store('{"MASTER_SECRET": "from the store"}');
     const problems = await problemsOf({ AWS_SECRET_ID: id, MASTER_SECRET: "of the environment" });
     expect(problems).toEqual([expect.stringMatching(/^MASTER_SECRET differs/)]);
@@ -67,8 +67,16 @@ describeWithMoto("settings in AWS Secrets Manager", () => {
   });
 
   test.each([
-    ["a name that is no setting", '{"MASTER_SECRETS": "x"}', /MASTER_SECRETS in .* is no setting/],
-    ["the name of another secret", '{"AWS_SECRET_ID": "x"}', /AWS_SECRET_ID in .* is no setting/],
+    [
+      "a name that is no setting",
+      '{"MASTER_SECRETS": "x"}',
+      /MASTER_SECRETS in .* is not a setting/,
+    ],
+    [
+      "the name of another secret",
+      '{"AWS_SECRET_ID": "x"}',
+      /AWS_SECRET_ID in .* is not a setting/,
+    ],
     ["a number", '{"PORT": 80}', /not a JSON object of texts/],
     ["a list", '["PORT"]', /not a JSON object of texts/],
     ["what is no JSON", "MASTER_SECRET=x", /not a JSON object of texts/],
@@ -77,7 +85,7 @@ describeWithMoto("settings in AWS Secrets Manager", () => {
     expect(await problemsOf({ AWS_SECRET_ID: id })).toEqual([expect.stringMatching(message)]);
   });
 
-  test("that are nowhere stop the boot", async () => {
+  test("that don't exist stop the boot", async () => {
     const problems = await problemsOf({ AWS_SECRET_ID: "nowhere" });
     expect(problems).toEqual([expect.stringContaining("ResourceNotFoundException")]);
   });

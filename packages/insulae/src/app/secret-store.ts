@@ -1,8 +1,8 @@
 /**
- * Settings that are kept in AWS Secrets Manager. `AWS_SECRET_ID` names a secret whose text is a JSON
- * object of settings, such as `{"MASTER_SECRET": "…", "DATABASE_URL": "…"}`; they are read once, at
- * the start, with whatever credentials the AWS SDK finds (the task's or the pod's role, by
- * preference). The environment's own settings stay; one that says something else stops the boot.
+ * Reads settings from AWS Secrets Manager. `AWS_SECRET_ID` names a secret that contains a JSON
+ * object of settings, such as `{"MASTER_SECRET": "…", "DATABASE_URL": "…"}`. They are read once at
+ * the start, with the credentials that the AWS SDK finds (preferably the role of task or pod). A
+ * setting that differs from the environment's stops the boot.
  */
 import { ConfigError, isSetting } from "../config/config.ts";
 import { sendCommand } from "../kernel/delivery/aws.ts";
@@ -10,13 +10,13 @@ import { sendCommand } from "../kernel/delivery/aws.ts";
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const variable = "AWS_SECRET_ID";
-/** With the look for credentials. Who waits for it waits for the server to start. */
+/** Includes finding credentials. The start waits for it. */
 const readMs = 20_000;
 
 /**
- * The environment with the settings of the secret that it names; without one, the environment itself.
+ * The environment with the secret's settings added; unchanged if it names no secret.
  *
- * @throws ConfigError if the secret can't be read, or doesn't hold settings.
+ * @throws ConfigError if the secret can't be read, or does not contain settings
  */
 export async function withStoredSecrets(
   env: Environment,
@@ -28,15 +28,17 @@ export async function withStoredSecrets(
   const differing = Object.keys(stored).filter((name) => env[name] && env[name] !== stored[name]);
   if (differing.length > 0) {
     throw new ConfigError(
-      differing.map((name) => `${name} differs from what the secret ${id} says; set one of them`),
+      differing.map(
+        (name) => `${name} differs from its value in the secret ${id}; set it in one place`,
+      ),
     );
   }
-  // Read once, however often an environment is handed on.
+  // Removed, so that passing the environment on does not read it again.
   return { ...env, ...stored, [variable]: undefined };
 }
 
 async function read(id: string, timeoutMs: number): Promise<string> {
-  // Loaded only where there is a secret: nobody else pays for it.
+  // Loaded only if needed.
   const { GetSecretValueCommand, SecretsManagerClient } = await import(
     "@aws-sdk/client-secrets-manager"
   );
@@ -56,15 +58,15 @@ async function read(id: string, timeoutMs: number): Promise<string> {
   }
 }
 
-/** No value of it is repeated in a message. */
+/** Messages never contain values of the secret. */
 function settingsOf(id: string, text: string): Readonly<Record<string, string>> {
   const values = parsed(text);
   if (values === undefined) {
-    throw new ConfigError([`${variable}: the secret ${id} is not a JSON object of texts`]);
+    throw new ConfigError([`${variable}: the secret ${id} is not a JSON object of strings`]);
   }
   const unknown = Object.keys(values).filter((name) => !isSetting(name) || name === variable);
   if (unknown.length > 0) {
-    throw new ConfigError([`${variable}: ${unknown.join(", ")} in ${id} is no setting`]);
+    throw new ConfigError([`${variable}: ${unknown.join(", ")} in ${id} is not a setting`]);
   }
   return values;
 }

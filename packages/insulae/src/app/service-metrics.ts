@@ -1,22 +1,19 @@
-/** What `/metrics` says of services that count for themselves. */
+/** Metrics of services that keep their own counts. */
 import type { Announcements } from "../kernel/announcements/announcements.ts";
 import type { Redis } from "../kernel/redis/redis.ts";
 import type { LogHub } from "../kernel/telemetry/log-hub.ts";
 import { counter, gauge, type MetricsRegistry } from "../kernel/telemetry/metrics.ts";
 
-const viewers = gauge("insulae_log_viewers", "Who watches the log of this process");
-const dropped = counter(
-  "insulae_log_lines_dropped_total",
-  "Lines that viewers of the log were too slow for",
-);
-const redisUp = gauge("insulae_redis_up", "Whether Redis can be asked at this moment");
+const viewers = gauge("insulae_log_viewers", "Viewers of this process's log");
+const dropped = counter("insulae_log_lines_dropped_total", "Log lines dropped for slow viewers");
+const redisUp = gauge("insulae_redis_up", "Whether Redis is available");
 const announcementsHeard = gauge(
   "insulae_announcements_heard",
-  "Whether what other nodes announce is heard at this moment; otherwise caches are believed for a second",
+  "Whether other nodes' announcements are being received; otherwise cached entries live for at most a second",
 );
 const announcementGaps = counter(
   "insulae_announcement_gaps_total",
-  "How often announcements may have been missed, and all caches were emptied",
+  "How often announcements may have been missed and all caches were cleared",
 );
 
 export interface MeasuredServices {

@@ -1,10 +1,10 @@
 /**
- * What works on an installation: the services of the control plane, wired together. The server answers requests with
- * them; a command of the CLI calls them.
+ * The services of the control plane on an installation, wired together. The server uses them for
+ * requests; CLI commands call them.
  *
  *     installation ─► announcements ─► data · recording ─► identity · tenancy · messaging ─► platform ─► mail sender, job runner
  *
- * Each is made of those before it, and whatever caches something follows the announcements from its beginning.
+ * Each is built from those before it, and every cache follows the announcements from its creation.
  */
 
 import { settingsOf } from "../config/settings.ts";
@@ -34,18 +34,19 @@ import { composeIdentity } from "./compose-identity.ts";
 import { type ComposedMessaging, composeMessaging } from "./compose-messaging.ts";
 import { composeTenancy } from "./compose-tenancy.ts";
 import type { Installation } from "./installation.ts";
+import { version } from "./version.ts";
 
 export interface Services {
   readonly platform: Platform;
   readonly catalogue: Catalogue;
   readonly announcements: Announcements;
-  /** Not started: a command of the CLI enqueues mails, the server sends them. */
+  /** Not started: CLI commands enqueue mails, the server sends them. */
   readonly mailSender: MailSender;
   /** Not started either. */
   readonly jobRunner: JobRunner;
   readonly authenticate: Authenticate;
   readonly anchors: Anchors;
-  /** The installation stays open. */
+  /** Does not close the installation. */
   close(): Promise<void>;
 }
 
@@ -77,6 +78,7 @@ export async function createServices(
   const messaging = composeMessaging(installation, announcements, { outbound, usage });
   const platform = createPlatform({
     config: settingsOf(config),
+    version,
     ...data,
     ...recording.services,
     ...identity.services,
@@ -89,7 +91,7 @@ export async function createServices(
   const { mailSender, jobRunner } = createWorkers(installation, platform, messaging.jobs);
   announcements.follow({ mail: mailSender.wake, anything: mailSender.wake });
   announcements.follow({
-    // Its jobs have waited for it to be active.
+    // Jobs of the tenant have waited until it was active.
     tenant: jobRunner.wake,
     job: jobRunner.wake,
     anything: jobRunner.wake,
@@ -129,11 +131,11 @@ const forgetUser =
     { caches }: Pick<DataServices, "caches">,
   ): IdentityServices["forgetUser"] =>
   async (tenant, userId) => {
-    const id = userId as UserId | undefined; // whoever calls has it of a user
+    const id = userId as UserId | undefined; // callers pass a user's id
     authority.forgetUser(tenant.id, id);
     await announcements.announceUser(tenant.id, userId);
     if (!id) return;
-    // Not by a tag: that leaves the entry, which nobody reads any more, in Redis until it expires.
+    // Not by tag: that would leave the unused entry in Redis until it expires.
     await caches.of(tenant.id).delete(profileKey(id));
     await forgetGoneUser({ control, db: databaseOf<UserTables>(tenant) }, tenant.id, id);
   };
@@ -148,7 +150,7 @@ function createWorkers(
     templates: platform.mail.templates,
     delivery: platform.delivery,
     platform,
-    // Its variables are those that it was sent with; both were checked where the mail was sent.
+    // With the variables it was sent with; both were validated then.
     compose: (template, variables, setting) =>
       (template.compose as ComposeMail<unknown>)(variables, { ...setting, platform }),
     concurrency: shareOf(mailsAtATime, config.workers),

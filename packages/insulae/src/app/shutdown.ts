@@ -1,18 +1,18 @@
 import type { Config } from "../config/config.ts";
 
 export interface ShutdownTimes {
-  /** Milliseconds for which the server still serves and is not ready. */
+  /** How long the server keeps serving while it reports not ready, in milliseconds. */
   readonly drainMs: number;
-  /** Milliseconds that requests in flight may take after that. */
+  /** How long requests in flight may then take, in milliseconds. */
   readonly graceMs: number;
   /**
-   * Milliseconds after which the process ends as it is. Whatever kills it has to wait longer:
-   * `terminationGracePeriodSeconds` and `stop_grace_period` in deploy/.
+   * After this the process exits regardless, in milliseconds. A supervisor must wait longer before
+   * killing it: `terminationGracePeriodSeconds` and `stop_grace_period` in deploy/.
    */
   readonly deadlineMs: number;
 }
 
-/** In production an upload may be in flight; in development somebody has pressed Ctrl-C and waits. */
+/** In production uploads may be in flight; in development somebody has pressed Ctrl-C and waits. */
 export function shutdownTimes(config: Pick<Config, "env" | "drainSeconds">): ShutdownTimes {
   const drainMs = config.drainSeconds * 1_000;
   return config.env === "production"

@@ -1,4 +1,4 @@
-/** What an app says and does when it starts, whether a program makes it, or `insulae start`. */
+/** Output and first steps of an app's start, for `app.run()` and `insulae start`. */
 
 import type { Config } from "../config/config.ts";
 import type { FirstAdmin } from "../features/accounts/accounts.feature.ts";
@@ -6,39 +6,39 @@ import { createLogger, type Logger } from "../kernel/telemetry/log.ts";
 import type { App } from "./app-api.ts";
 import { createTerminalLogger } from "./terminal-log.ts";
 
-/** Tells what begins now, and may take a while. */
+/** Reports a step that may take a while. */
 export type Note = (text: string) => void;
 
-/** What the parts of an app are given for its start. */
+/** The parameters of a start. */
 export interface Start {
   readonly note: Note;
-  /** Whether people read what is printed. */
+  /** Whether people read the output. */
   readonly watched: boolean;
-  /** Says where it listens, which the configuration's URLs follow. */
+  /** Sets the actual port, which the configuration's URLs follow. */
   readonly moveTo: (port: number) => void;
 }
 
 /**
- * Whether people watch: they get a line for each step, and a banner. In production a program reads the log, and
- * whoever gave the app a log of its own, or silenced it, wants nothing else to be printed.
+ * Whether people read the output: then print a line per step, and a banner. In production a program
+ * reads the log, and with a logger of its own, or none, the app prints nothing else.
  */
 export const isWatched = (
   { env, logLevel }: Pick<Config, "env" | "logLevel">,
   ownLog?: Logger,
 ): boolean => env !== "production" && logLevel !== "silent" && ownLog === undefined;
 
-/** On stderr for people, otherwise a line of the log. */
+/** On stderr for people, otherwise to the log. */
 export const createNote = (watched: boolean, log: Logger): Note =>
   watched ? (text) => void process.stderr.write(`${text}\n`) : (text) => log.info(text);
 
-/** People read the terminal, programs read JSON lines on stdout. */
+/** Short lines on stderr for people, JSON lines on stdout for programs. */
 export const createDefaultLog = ({ env, logLevel }: Pick<Config, "env" | "logLevel">): Logger =>
   env === "production" ? createLogger(logLevel) : createTerminalLogger(logLevel);
 
 /**
- * Makes the administrator of ADMIN_EMAIL and ADMIN_PASSWORD, if there is none.
+ * Creates the administrator of ADMIN_EMAIL and ADMIN_PASSWORD, if there is none.
  *
- * @param makeUp whether to make one up where these are not set: only where somebody is shown the password.
+ * @param makeUp whether to generate one if these are not set: only if somebody sees the password
  */
 export async function firstAdmin(
   { adminEmail: email, adminPassword: password }: Pick<Config, "adminEmail" | "adminPassword">,
@@ -49,7 +49,7 @@ export async function firstAdmin(
   return ensure({ email, password });
 }
 
-/** Where a browser on this machine finds it. */
+/** The URL for a browser on this machine. */
 export function urlOf(host: string, address: string): string {
   const { port } = new URL(address);
   const everywhere = ["0.0.0.0", "::", "localhost"].includes(host);

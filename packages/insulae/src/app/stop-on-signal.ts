@@ -1,13 +1,14 @@
 /**
- * Ends a server when it is told to. A first signal closes it in order: what is in flight ends, then
- * the embedded PostgreSQL, once its checkpoint is written. A second one ends the process at once; the
- * database is then stopped by its watchdog. In a terminal, Ctrl-C reaches npm too, and npm passes it on: what follows a signal
- * within half a second is the same one.
+ * Stops a server on signals. The first one closes it in order: requests in flight, then the
+ * embedded PostgreSQL after its checkpoint. A second one exits at once; a watchdog then stops the
+ * database. In a terminal, Ctrl-C also reaches npm, which forwards it, so a signal within half a
+ * second counts as the same one.
  *
- * A SIGTERM to npm may never get here: npm passes it on to its shell, and a shell that waits for us
- * (dash does) ends without a word. So who is started by npm, or by `insulae dev`, also ends when its parent is gone.
+ * A SIGTERM to npm may never arrive here: npm forwards it to its shell, and a shell that waits for
+ * us (dash does) exits without forwarding it. So a process started by npm or `insulae dev` also
+ * stops when its parent is gone.
  */
-/** The variable by which `insulae dev` tells the server whose parent it is. */
+/** The variable by which `insulae dev` marks the server as its child. */
 export const developedVariable = "INSULAE_DEV";
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -15,14 +16,14 @@ const sameSignalMs = 500;
 const parentEveryMs = 200;
 
 export interface StopOptions {
-  /** @param onDatabaseStop to be called when everything but the database has ended. */
+  /** @param onDatabaseStop to be called when everything but the database has stopped */
   readonly close: (onDatabaseStop: () => void) => Promise<void>;
-  /** For everything but the database, which writes its checkpoint as long as that takes. */
+  /** For everything but the database, whose checkpoint has no limit. */
   readonly deadlineMs: number;
   readonly note: (text: string) => void;
-  /** The parent's pid when the process began: it may be gone by now. */
+  /** The parent's pid at the start; it may have exited by now. */
   readonly parent: number;
-  /** What a SIGHUP is for; by default it ends the server, as when the terminal is closed. */
+  /** The handler of SIGHUP; by default it stops the server, as when a terminal is closed. */
   readonly onHangUp?: (() => void) | undefined;
 }
 
@@ -31,7 +32,7 @@ export function stopOnSignal({ close, deadlineMs, note, parent, onHangUp }: Stop
 
   const stop = async () => {
     const timer = setTimeout(() => {
-      note("It could not be closed in time: it ends as it is.");
+      note("Could not close in time; exiting anyway.");
       process.exit(1);
     }, deadlineMs);
     try {
@@ -39,7 +40,7 @@ export function stopOnSignal({ close, deadlineMs, note, parent, onHangUp }: Stop
       clearTimeout(timer);
       process.exit(0);
     } catch (error) {
-      note(`It could not be closed: ${error instanceof Error ? error.message : error}`);
+      note(`Could not close: ${error instanceof Error ? error.message : error}`);
       process.exit(1);
     }
   };

@@ -4,7 +4,7 @@ import { createTerminalLogger } from "./terminal-log.ts";
 
 afterEach(() => vi.restoreAllMocks());
 
-test("what clients choose forges no line, and reaches no terminal as it is", () => {
+test("client input can't forge lines or control the terminal", () => {
   let output = "";
   vi.spyOn(process.stderr, "write").mockImplementation((text) => {
     output += text;

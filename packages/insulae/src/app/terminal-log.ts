@@ -11,7 +11,10 @@ const names: Readonly<Record<number, string>> = {
   60: "fatal",
 };
 
-/** A log for people: one short line each, on stderr, of which a client may have chosen any part. */
+/**
+ * A log for people: one short line per entry on stderr. Any part may come from a client, so it is
+ * escaped.
+ */
 export const createTerminalLogger = (level: string): Logger =>
   createLoggerTo(level, (line) => void process.stderr.write(`${shorten(line)}\n`));
 
@@ -26,14 +29,14 @@ function shorten(line: string): string {
   return `${at} ${styleText(color, printable(name).padEnd(5))} ${text}${cause}`;
 }
 
-/** Its stack where that helps: the lines after its first are indented, as frames are. */
+/** The stack if it helps, with all lines but the first indented like frames. */
 function causeOf({ stack, message }: Record<string, unknown>, level: number): string {
   return level >= 50
     ? printableLines(ownFrames(String(stack ?? message)))
     : printable(String(message));
 }
 
-/** Without those of Node and of packages, unless all are. */
+/** Omits frames of Node and packages, unless there are no others. */
 function ownFrames(stack: string): string {
   const lines = stack.split("\n");
   const isOther = (line: string) => /^\s+at .*(node:|[/\\]node_modules[/\\])/.test(line);

@@ -1,6 +1,6 @@
 /**
- * The second way in: the port on which the server ends TLS itself. It reads the server's own
- * certificate from its files when it begins to listen, and again when they have changed.
+ * The port on which the server terminates TLS itself. The server's own certificate is read from its
+ * files when it begins to listen, and reloaded when they change.
  */
 import { type Config, ConfigError } from "../config/config.ts";
 import type { HttpServer, TlsListener } from "../kernel/http/server/server.ts";
@@ -10,11 +10,14 @@ import type { HostCertificates } from "../kernel/tls/host-certificates.ts";
 import { createSniCallback, readPair } from "../kernel/tls/server-identity.ts";
 
 export interface TlsEntrance {
-  /** @throws what reading the server's own certificate throws. */
+  /** @throws the error of reading the server's own certificate */
   listen(address: { readonly port: number; readonly host: string }): Promise<void>;
   /** The port, once it listens. */
   readonly port: () => number | undefined;
-  /** Takes the server's own certificate anew if it was renewed, and warns of those that end soon. */
+  /**
+   * Reloads the server's own certificate if it was renewed, and warns of certificates that expire
+   * soon.
+   */
   inspect(): Promise<void>;
 }
 
@@ -52,13 +55,13 @@ export function createTlsEntrance(options: TlsEntranceOptions): TlsEntrance {
       if (pair && pair.fingerprint !== shown) {
         listener?.replaceCertificate(pair);
         shown = pair.fingerprint;
-        log.info("The server's own certificate was renewed");
+        log.info("Reloaded the server's own certificate");
       }
       if (pair && pair.notAfter < soon()) {
-        log.warn({ not_after: pair.notAfter }, "The server's own certificate ends soon");
+        log.warn({ not_after: pair.notAfter }, "The server's own certificate expires soon");
       }
       for (const { hostname, notAfter } of await certificates.endingSoon()) {
-        log.warn({ host: hostname, not_after: notAfter }, "A host's certificate ends soon");
+        log.warn({ host: hostname, not_after: notAfter }, "A host's certificate expires soon");
       }
     },
   };

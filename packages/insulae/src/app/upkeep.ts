@@ -1,6 +1,6 @@
 /**
- * What a node does beside answering requests: it builds the template of tenant databases, so that the
- * first tenant doesn't wait for it, and erases what is due. Several nodes may do it at once.
+ * A node's background work: it builds the template of tenant databases, so that the first tenant
+ * doesn't wait for it, and deletes what is due. Safe on several nodes at once.
  */
 import type { Installation } from "./installation.ts";
 import type { Services } from "./services.ts";
@@ -14,21 +14,21 @@ export function startUpkeep(
   tls: TlsEntrance,
 ) {
   const attempt = (what: string, work: () => Promise<void>) =>
-    work().catch((error: unknown) => log.error({ err: error }, `${what}; it will be tried again`));
+    work().catch((error: unknown) => log.error({ err: error }, `${what}; will retry`));
   const stopping = new AbortController();
   const sweep = async () => {
     if (stopping.signal.aborted) return;
     const { tenants, oneTimeTokens, sessions, storage } = platform;
-    await attempt("Deleted tenants could not be erased", () => tenants.sweep(stopping.signal));
-    await attempt("Old mails could not be deleted", () => mailSender.sweep());
-    await attempt("Old jobs could not be deleted", jobRunner.sweep);
-    await attempt("Expired tokens could not be deleted", () => oneTimeTokens.sweep());
-    await attempt("Sessions of the past could not be deleted", () => sessions.sweep());
-    await attempt("What unfinished uploads left could not be deleted", () => storage.sweep());
-    await attempt("The audit logs could not be anchored", () => anchors.anchor(stopping.signal));
-    await attempt("The certificates could not be looked at", tls.inspect);
+    await attempt("Could not erase deleted tenants", () => tenants.sweep(stopping.signal));
+    await attempt("Could not delete old mails", () => mailSender.sweep());
+    await attempt("Could not delete old jobs", jobRunner.sweep);
+    await attempt("Could not delete expired tokens", () => oneTimeTokens.sweep());
+    await attempt("Could not delete old sessions", () => sessions.sweep());
+    await attempt("Could not delete remains of uploads", () => storage.sweep());
+    await attempt("Could not anchor the audit logs", () => anchors.anchor(stopping.signal));
+    await attempt("Could not check the certificates", tls.inspect);
   };
-  let running = attempt("The template of tenant databases could not be built", () =>
+  let running = attempt("Could not build the template of tenant databases", () =>
     provisioning.prepareTemplate(main.id),
   ).then(sweep);
   const timer = setInterval(() => {

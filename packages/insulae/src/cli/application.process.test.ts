@@ -1,4 +1,4 @@
-/** An application of one's own, as the command line finds, migrates, serves and reloads it. */
+/** An application as the CLI finds, migrates, serves and reloads it. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -74,7 +74,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 describe("an application's databases", () => {
-  test("have the tables of its features, wherever its tenants are", async () => {
+  test("have the tables of its features, wherever its tenants are placed", async () => {
     const made = await insulae(project, "tenant create acme --isolation schema --json");
     expect(made.code, made.stderr).toBe(0);
     const status = JSON.parse((await insulae(project, "migrate status --json")).stdout);
@@ -84,7 +84,7 @@ describe("an application's databases", () => {
     }
   });
 
-  test("are changed by no command that lacks a feature of them", async () => {
+  test("are changed by no command that lacks one of their features", async () => {
     for (const command of [
       ...["tenant create globex", "tenant suspend acme", "migrate up", "keys rotate"],
       ...["migrate down --feature contacts --all --yes", "start --port 0"],
@@ -93,7 +93,7 @@ describe("an application's databases", () => {
       expect(refused, command).toMatchObject({ code: 5, stdout: "" });
       expect(refused.stderr).toContain('features that this application lacks: "notes"');
     }
-    // To look is no change.
+    // Reading is no change.
     const listed = JSON.parse((await insulae(elsewhere, "tenant list --json")).stdout);
     expect(listed.items.map(({ key }: { key: string }) => key)).toEqual(["acme"]);
     const { placements, version } = JSON.parse(
@@ -104,18 +104,18 @@ describe("an application's databases", () => {
     );
   });
 
-  test("stay as they are once the application calls the feature retired", async () => {
+  test("stay as they are once the application lists the feature as retired", async () => {
     const text = configuration("standardFeatures, retired: ['notes']");
     write("retired.config.ts", text);
     const suspended = await insulae(project, "tenant suspend acme --app retired.config.ts");
     expect(suspended.code, suspended.stderr).toBe(0);
     write("both.config.ts", configuration("[...standardFeatures, notes], retired: ['notes']"));
     const both = await insulae(project, "tenant resume acme --app both.config.ts");
-    expect(both.stderr).toContain("the feature notes is loaded: take it off `retired`");
+    expect(both.stderr).toContain("the feature notes is loaded: remove it from `retired`");
     expect((await insulae(project, "tenant resume acme")).code).toBe(0);
   });
 
-  test("are taken back by the application's own migrations, unless another's is named", async () => {
+  test("are reverted for the application's own features, unless another is named", async () => {
     const unnamed = await insulae(elsewhere, "migrate down --all --yes", {
       DATA_DIR: join(root, "stock"),
     });
@@ -143,7 +143,7 @@ test.each([
   ["lacks a module", 'import "./absent.ts";', "absent.ts"],
   ["has a slip in another file", 'import "./slip.ts";', "slip.ts:2"],
   ["has features that are none", 'export default { features: "no" };', "features"],
-])("an application that %s is named, with its file", async (_what, text, expected) => {
+])("an application that %s is reported, with its file", async (_what, text, expected) => {
   write("slip.ts", "const a = 1;\nconst a = 2;\n");
   write("broken.config.ts", text);
   const refused = await insulae(project, "migrate status --app broken.config.ts");
@@ -152,18 +152,18 @@ test.each([
   expect(refused.stderr).toContain(expected);
 });
 
-test("from a folder below, the stock server is not what is meant", async () => {
+test("in a subfolder, the stock server is not used by mistake", async () => {
   const refused = await insulae(join(project, "migrations"), "migrate status");
   expect(refused).toMatchObject({ code: 2, stdout: "" });
   expect(refused.stderr).toContain(join("project", "insulae.config.ts"));
 });
 
-test("an application that isn't there is named", async () => {
+test("a missing application file is reported", async () => {
   const refused = await insulae(project, "tenant list --app absent.config.ts");
   expect(refused.stderr).toContain("there is no file");
 });
 
-test("to look makes no installation", async () => {
+test("reading commands create no installation", async () => {
   const empty = join(root, "empty");
   for (const command of ["tenant list", "migrate status", "jobs list", "keys list"]) {
     const refused = await insulae(elsewhere, command, { DATA_DIR: empty });
@@ -171,7 +171,7 @@ test("to look makes no installation", async () => {
   }
 });
 
-test("a development server is replaced when a file changes, and waits for one that is whole", async () => {
+test("a development server restarts when a file changes, and waits while the code is broken", async () => {
   const port = await freePort();
   const { child, ended, stderr } = launch(project, ["dev", "--port", String(port)]);
   onTestFinished(async () => {
@@ -193,7 +193,7 @@ test("a development server is replaced when a file changes, and waits for one th
   await answers("hello");
   write("notes.feature.ts", feature('"good day"'));
   await answers("good day");
-  // As editors do: the old one goes away, or a new one is put in its place. Then it is written to again.
+  // As editors do: the old file is removed, or a new one replaces it. Then it is written again.
   renameSync(join(project, "notes.feature.ts"), join(project, "notes.feature.ts~"));
   write("notes.feature.ts", feature('"good evening"'));
   await answers("good evening");

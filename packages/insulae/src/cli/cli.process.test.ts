@@ -1,7 +1,7 @@
 /**
- * The command line as people and scripts use it: a process, its streams and its exit code.
+ * The CLI as people and scripts use it: a process, its streams and its exit code.
  *
- * Long because one server serves it all: each start of another takes seconds.
+ * Long because one server serves it all: starting another takes seconds.
  */
 
 import { spawn } from "node:child_process";
@@ -27,7 +27,7 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** Nothing of the surroundings decides what is tested. */
+/** Isolated from the environment of the test run. */
 const environment = (settings: Readonly<Record<string, string>>) => ({
   PATH: process.env.PATH ?? "",
   DATA_DIR: dataDir,
@@ -60,10 +60,10 @@ function launch(
   return { child, ended, stdout: () => stdout };
 }
 
-/** What production asks for, with a PostgreSQL that is already there: the running server's. */
+/** Production's required settings, with the running server's PostgreSQL. */
 const productionSettings = async () => {
   const { url, stop } = await startEmbedded({ dataDir });
-  await stop(); // It is another process's, and goes on.
+  await stop(); // it belongs to another process, and continues
   return {
     APP_ENV: "production",
     DATABASE_URL: url,
@@ -78,7 +78,7 @@ const productionSettings = async () => {
 const insulae = (args: string, settings?: Readonly<Record<string, string>>): Promise<Ended> =>
   launch(args.split(" "), settings).ended;
 
-/** The one document on stdout: anything beside it, and this throws. */
+/** The one document on stdout; throws if there is more. */
 const documentOf = ({ stdout }: Ended) => JSON.parse(stdout);
 
 let port = 0;
@@ -107,7 +107,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   kill(server?.child.pid);
-  kill(Number(started?.pid)); // The same, unless a shell is between us.
+  kill(Number(started?.pid)); // the same, unless there is a shell in between
   await server?.ended;
   rmSync(folder, { recursive: true, force: true });
 });
@@ -116,7 +116,7 @@ function kill(pid: number | undefined): void {
   try {
     if (pid) process.kill(pid, "SIGKILL");
   } catch {
-    // It has ended.
+    // It has exited.
   }
 }
 
@@ -132,14 +132,14 @@ test.skipIf(process.platform !== "linux")("output that can't be written is a fai
 });
 
 describe("insulae start", () => {
-  test("says where it listens, where the data is, and the new administrator's password", async () => {
+  test("prints its URL, the data folder, and the new administrator's password", async () => {
     const { url, data, admin } = started;
     expect({ url, data }).toEqual({ url: `http://localhost:${port}`, data: dataDir });
     expect(admin).toEqual({ email: "admin@localhost.test", password: expect.any(String) });
     expect((await fetch(`${url}/health`)).status).toBe(200);
   });
 
-  test("names who has the port, and what to do", async () => {
+  test("names the process that uses the port, with a remedy", async () => {
     const { code, stderr } = await insulae("start");
     expect(code).toBe(1);
     expect(stderr).toContain(`Port ${port} is taken by`);
@@ -147,28 +147,25 @@ describe("insulae start", () => {
     expect(stderr).toContain(`PORT=${port + 1}`);
   });
 
-  test.each(["APP_WS_PORT", "TLS_PORT"])(
-    "names %s where it is that port which is taken",
-    async (name) => {
-      const blocker = createServer().listen(0, "localhost");
-      onTestFinished(() => void blocker.close());
-      await once(blocker, "listening");
-      const address = blocker.address();
-      const taken = typeof address === "object" && address ? address.port : 0;
-      const { code, stderr } = await insulae("start", {
-        DATA_DIR: join(folder, "other"),
-        PORT: String(await freePort()),
-        [name]: String(taken),
-        // The log stream goes without its port in development.
-        ...(name === "APP_WS_PORT" && (await productionSettings())),
-      });
-      expect(stderr).toContain(`Port ${taken} is taken`);
-      expect(stderr).toContain(`${name}=${taken + 1}`);
-      expect(code).toBe(1);
-    },
-  );
+  test.each(["APP_WS_PORT", "TLS_PORT"])("names %s if that port is taken", async (name) => {
+    const blocker = createServer().listen(0, "localhost");
+    onTestFinished(() => void blocker.close());
+    await once(blocker, "listening");
+    const address = blocker.address();
+    const taken = typeof address === "object" && address ? address.port : 0;
+    const { code, stderr } = await insulae("start", {
+      DATA_DIR: join(folder, "other"),
+      PORT: String(await freePort()),
+      [name]: String(taken),
+      // In development the log stream can do without its own port.
+      ...(name === "APP_WS_PORT" && (await productionSettings())),
+    });
+    expect(stderr).toContain(`Port ${taken} is taken`);
+    expect(stderr).toContain(`${name}=${taken + 1}`);
+    expect(code).toBe(1);
+  });
 
-  test("a host that this machine doesn't have is not blamed on the database", async () => {
+  test("an unknown host is not blamed on the database", async () => {
     const { stderr } = await insulae("start", {
       DATA_DIR: join(folder, "other"),
       HOST: "192.0.2.1",
@@ -179,7 +176,7 @@ describe("insulae start", () => {
   test.each([
     ["LOG_FILE", { LOG_FILE: join(main, "log") }],
     ["TLS_CERT_FILE", { TLS_PORT: "0", TLS_CERT_FILE: "missing.pem", TLS_KEY_FILE: "missing.pem" }],
-  ])("a file of %s that can't be used is named by its setting", async (name, settings) => {
+  ])("a file of %s that can't be used is reported with its setting", async (name, settings) => {
     const { code, stderr } = await insulae("start", {
       ...settings,
       DATA_DIR: join(folder, "other"),
@@ -190,7 +187,7 @@ describe("insulae start", () => {
     expect(code).toBe(1);
   });
 
-  test("names all problems of the configuration, without a stack", async () => {
+  test("reports all problems of the configuration, without a stack trace", async () => {
     const { code, stderr } = await insulae("start", { APP_ENV: "production" });
     expect(code).toBe(1);
     expect(stderr).toMatch(/DATABASE_URL is required[\s\S]*MASTER_SECRET is required/);
@@ -198,7 +195,7 @@ describe("insulae start", () => {
   });
 });
 
-describe("output that nobody reads to its end", () => {
+describe("a reader that closes the output early", () => {
   test("is no failure", async () => {
     const command = `"${process.execPath}" "${main}" tenant list --json | head -c 1; echo "$?" "\${PIPESTATUS[0]}"`;
     const { stdout, stderr } = await launch(["-c", command], {}, ["/bin/bash"]).ended;
@@ -221,7 +218,7 @@ describe("insulae tenant", () => {
     expect((await insulae("tenant delete opened --yes")).code).toBe(0);
   });
 
-  test("makes tenants of each isolation, shows, suspends, and deletes them", async () => {
+  test("creates tenants of each isolation, shows, suspends, and deletes them", async () => {
     const made = await Promise.all([
       insulae("tenant create acme --json"),
       insulae("tenant create bank --isolation database --host bank.example --json"),
@@ -265,7 +262,7 @@ async function inDatabase(text: string, values: readonly string[] = []): Promise
   }
 }
 
-/** What commands have left in the platform's audit log. */
+/** The commands' entries in the platform's audit log. */
 const commandsInLog = (like = "signing_key%") =>
   inDatabase(
     `select action, outcome, target_id from control.audit_log
@@ -300,14 +297,14 @@ describe("insulae keys", () => {
     expect((await insulae("keys list")).stdout).toMatch(/ID +STATE +SIGNS FROM +RETIRED/);
   });
 
-  test("says so where a secret signs", async () => {
+  test("reports that a secret signs", async () => {
     const settings = { JWT_SECRET: "0123456789abcdef0123456789abcdef" };
     expect(await insulae("keys rotate", settings)).toMatchObject({ code: 5, stdout: "" });
   });
 });
 
 describe("insulae audit verify", () => {
-  test("ends with 0 where all logs are whole", async () => {
+  test("exits with 0 if all logs are intact", async () => {
     const ended = await insulae("audit verify --json");
     expect([ended.code, ended.stderr]).toEqual([0, ""]);
     const { whole, logs } = documentOf(ended);
@@ -321,7 +318,7 @@ describe("insulae audit verify", () => {
     );
   });
 
-  test("goes on after a tenant, through those that are older", async () => {
+  test("continues after a tenant, with older ones", async () => {
     expect((await insulae("tenant create later")).code).toBe(0);
     const { logs } = documentOf(await insulae("audit verify --json"));
     const keys = logs.map(({ tenant }: { tenant: { key: string } | null }) => tenant?.key);
@@ -331,7 +328,7 @@ describe("insulae audit verify", () => {
     expect((await insulae("tenant delete later --yes")).code).toBe(0);
   });
 
-  test("ends with 1, and names the entry, where one was tampered with", async () => {
+  test("exits with 1 and reports the entry if one was tampered with", async () => {
     const change = (from: string, to: string) =>
       inDatabase(
         "update control.audit_log set actor_kind = $2 where seq = 2 and actor_kind = $1 returning 1",
@@ -361,13 +358,13 @@ describe("exit codes and errors", () => {
     ["migrate down --all --json", 2, "usage"],
     ["migrate down --all --feature contacts --json", 4, "input_needed"],
     ["migrate down --all --feature nothing --json", 2, "feature_not_found"],
-  ])("%s ends with %d, and says %s", async (args, code, expected) => {
+  ])("%s exits with %d, and says %s", async (args, code, expected) => {
     const ended = await insulae(args);
     expect(ended.code).toBe(code);
     expect(documentOf(ended).error.code).toBe(expected);
   });
 
-  test("in production, --yes is not enough to lose rows", async () => {
+  test("in production, --yes does not suffice to lose rows", async () => {
     const ended = await insulae("migrate down --all --yes --json", {
       APP_ENV: "production",
       DATABASE_URL: "postgres://a:b@localhost:1/c",
@@ -379,7 +376,7 @@ describe("exit codes and errors", () => {
     expect([ended.code, documentOf(ended).error.code]).toEqual([5, "production_guard"]);
   });
 
-  test("a database that cannot be reached is worth another try", async () => {
+  test("an unreachable database is a temporary failure", async () => {
     const ended = await insulae("tenant list --json", {
       DATABASE_URL: "postgres://a:b@localhost:1/c",
     });
@@ -388,7 +385,7 @@ describe("exit codes and errors", () => {
   });
 });
 
-test("commands that start at once on data of which no server runs all succeed", async () => {
+test("commands that start concurrently on data without a running server all succeed", async () => {
   const DATA_DIR = join(folder, "at-once");
   const ended = await Promise.all([1, 2, 3].map(() => insulae("migrate up --json", { DATA_DIR })));
   expect(ended.map(({ code, stderr }) => (code === 0 ? code : stderr))).toEqual([0, 0, 0]);
@@ -404,13 +401,13 @@ describe("insulae doctor", () => {
       ]),
     );
 
-  test("finds nothing wrong where nothing is", async () => {
+  test("finds nothing wrong in a sound installation", async () => {
     const ended = await insulae("doctor --json");
     expect(Object.values(statesOf(ended)).every((state) => state === "ok")).toBe(true);
     expect(ended.code).toBe(0);
   });
 
-  test("finds a table whose tenants are not kept apart, and a placement that is behind", async () => {
+  test("finds a table that is not isolated, and an outdated placement", async () => {
     const { url, stop } = await startEmbedded({ dataDir });
     const client = new pg.Client({ connectionString: url });
     await client.connect();
@@ -440,7 +437,7 @@ describe("insulae doctor", () => {
     ]);
   });
 
-  test("reports a broken configuration and a database that is down, and makes nothing", async () => {
+  test("reports a broken configuration and an unreachable database, and creates nothing", async () => {
     const unused = join(folder, "unused");
     const [broken, down, fresh] = await Promise.all([
       insulae("doctor --json", { PORT: "x" }),
@@ -455,13 +452,13 @@ describe("insulae doctor", () => {
 });
 
 describe("stopping", () => {
-  test("SIGTERM ends it with exit code 0, and its PostgreSQL", async () => {
+  test("SIGTERM exits with code 0, and stops PostgreSQL", async () => {
     server.child.kill("SIGTERM");
     expect((await server.ended).code).toBe(0);
     expect(existsSync(join(dataDir, "postgres", "data", "postmaster.pid"))).toBe(false);
   });
 
-  test("the next start keeps the administrator, and tells no password", async () => {
+  test("the next start keeps the administrator, and prints no password", async () => {
     server = launch(["start", "--json"]);
     started = await untilDocument(server);
     expect(started.admin).toEqual({ email: "admin@localhost.test", password: null });
@@ -469,7 +466,7 @@ describe("stopping", () => {
     expect((await server.ended).code).toBe(0);
   });
 
-  test("it ends with npm's shell, which passes no signal on", async () => {
+  test("it exits with npm's shell, which forwards no signal", async () => {
     const command = `"${process.execPath}" "${main}" start --json; true`;
     const npm = { npm_lifecycle_event: "start" };
     server = launch(["-c", command], npm, ["/bin/sh"]);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { readEnvironment } from "./command.ts";
 
-test(".env of the folder adds to the environment, and takes nothing from it", () => {
+test(".env in the folder adds to the environment, and overrides nothing", () => {
   const folder = mkdtempSync(join(tmpdir(), "insulae-env-"));
   const before = process.cwd();
   process.chdir(folder);

@@ -12,8 +12,7 @@ export interface Question {
  * Asks for confirmation.
  *
  * @throws CommandError `input_needed` (4) if there is no terminal to ask on, `not_confirmed` (5) if
- * the
- *   answer is no
+ * the answer is no
  */
 export async function confirm(
   { json, note }: CommandContext,

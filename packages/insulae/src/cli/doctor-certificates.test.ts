@@ -6,7 +6,7 @@ import { createTestApp } from "../testing/index.ts";
 import { makeCertificate } from "../testing/test-certificates.ts";
 import { checkCertificates } from "./doctor-certificates.ts";
 
-test("the doctor warns of certificates that end soon, and finds those that can't be used", async () => {
+test("the doctor warns of certificates that expire soon, and finds unusable ones", async () => {
   const dir = await mkdtemp(join(tmpdir(), "insulae-doctor-"));
   onTestFinished(() => rm(dir, { recursive: true }));
   const config = { tlsCertFile: join(dir, "cert.pem"), tlsKeyFile: join(dir, "key.pem") };

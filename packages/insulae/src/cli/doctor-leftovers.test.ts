@@ -1,4 +1,4 @@
-/** What `insulae doctor` finds of tenants that are not, or not there. */
+/** What `insulae doctor` finds of tenants that don't exist or are placed elsewhere. */
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
@@ -41,7 +41,7 @@ afterAll(() => app?.close());
 const insert = (table: string, { id }: { readonly id: string }) =>
   `insert into ${table} (tenant_id, id, name) values ('${id}', '${nobody}', 'left')`;
 
-/** Of checks that have something to say. */
+/** The checks with findings. */
 async function findings(asked: string = url()): Promise<Record<string, string>> {
   const env = {
     APP_ENV: "test",
@@ -55,7 +55,7 @@ async function findings(asked: string = url()): Promise<Record<string, string>> 
   );
 }
 
-test("nothing, where nothing is", async () => {
+test("nothing in a sound installation", async () => {
   expect(await findings()).toEqual({});
 });
 
@@ -65,7 +65,7 @@ describe("rows", () => {
     await asSuperuser("delete from data.contacts where name = 'left'", placed.placement.database);
   });
 
-  test("in a pool, of a tenant that never was, was erased, or is placed elsewhere", async () => {
+  test("in a pool, of a tenant that never existed, was erased, or is placed elsewhere", async () => {
     for (const each of [{ id: nobody }, erased, placed]) {
       await asSuperuser(insert("data.contacts", each));
     }
@@ -82,7 +82,7 @@ describe("rows", () => {
     expect(rows).toContain(pooled.id);
   });
 
-  test("in a pool, for an administrator who sees no rows: of tenants that are known", async () => {
+  test("in a pool, for an administrator who can't see rows: of known tenants", async () => {
     await asSuperuser(insert("data.contacts", erased));
     await asSuperuser(insert("data.contacts", placed));
     const modest = `modest_${placed.id.slice(-12)}`;
@@ -143,7 +143,7 @@ test("a table that no feature lists, in a tenant's database", async () => {
   );
   const { tables = "", ...others } = await findings();
   expect(tables).toContain(
-    `${placed.placement.database}: no feature makes or lists the table data.by_hand`,
+    `${placed.placement.database}: no feature creates or lists the table data.by_hand`,
   );
   expect(others).toEqual({});
 });

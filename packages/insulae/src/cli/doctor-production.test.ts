@@ -1,4 +1,4 @@
-/** What `insulae doctor --production` says of a configuration, and of the services that it names. */
+/** The findings of `insulae doctor --production` about a configuration and its services. */
 import { expect, onTestFinished, test } from "vitest";
 import { stockApplication } from "../app/application.ts";
 import { type Config, loadConfig } from "../config/config.ts";
@@ -32,7 +32,7 @@ const statesOf = (checks: readonly Check[]) =>
 const settings = (changes: Readonly<Record<string, string>>, overrides: Partial<Config> = {}) =>
   statesOf(checkSettings(loadConfig({ ...fit, ...changes }, overrides)));
 
-test("a configuration that is fit has nothing but the user who asks to be wrong", () => {
+test("a good configuration has no finding except the current user", () => {
   const { user, ...others } = settings({});
   expect(Object.values(others).every((state) => state === "ok")).toBe(true);
   expect(user).toBe(process.geteuid?.() === 0 ? "warning" : "ok");
@@ -57,6 +57,8 @@ test.each<[string, Record<string, string>, string, "warning" | "failure"]>([
   ["mails in the clear", { SMTP_URL: "smtp://mail.acme.test?tls=none" }, "mail", "failure"],
   ["mails that are captured", { MAIL: "capture", SMTP_URL: "" }, "mail", "warning"],
   ["addresses of anybody", { EMAIL_VERIFICATION: "optional" }, "mail", "warning"],
+  ["a console at tenants' hosts by accident", { CONSOLE: "on" }, "console", "warning"],
+  ["mails that lead nowhere", { CONSOLE: "off" }, "console", "failure"],
   ["files of one machine", { S3_BUCKET_NAME: "" }, "files", "warning"],
   [
     "keys that never end",
@@ -70,8 +72,16 @@ test.each<[string, Record<string, string>, string, "warning" | "failure"]>([
   ["tokens of a week", { MAX_AGE: "604800" }, "tokens", "warning"],
   ["processes that migrate", { MIGRATE_ON_START: "true" }, "start", "warning"],
   ["a password that lies about", { ADMIN_PASSWORD: "a-long-passphrase" }, "start", "warning"],
-])("%s is told of", (_, changes, name, state) => {
+])("%s is reported", (_, changes, name, state) => {
   expect(settings(changes)).toMatchObject({ [name]: state });
+});
+
+test.each([
+  { CONSOLE: "tenants" },
+  { CONSOLE: "platform" },
+  { CONSOLE: "off", APP_URL: "https://app.acme.test" },
+])("a console as somebody chose it is fine: %o", (changes) => {
+  expect(settings(changes)).toMatchObject({ console: "ok" });
 });
 
 test("no secret is printed", () => {
@@ -86,7 +96,7 @@ test("no secret is printed", () => {
 
 const stock = { application: async () => stockApplication, applicationFile: undefined };
 
-test("what would be missing in production is named where it is development", async () => {
+test("what production would lack is reported in development", async () => {
   const { document, text, exitCode } = await doctor(
     {
       json: false,
@@ -102,20 +112,20 @@ test("what would be missing in production is named where it is development", asy
     ok: false,
     for_people: expect.arrayContaining([expect.any(String)]),
   });
-  // What no program can look up is asked of people.
+  // What no program can check is left to people.
   for (const word of ["backups", "alerts", "log", "tests", "security", "load", "runbooks"]) {
     expect(text).toMatch(new RegExp(`☐ .*\\b${word}\\b`));
   }
 });
 
-test("a database is looked at: durability, archive, vacuum; administrators need a second factor", async () => {
+test("a database is checked: durability, archiving, vacuum; administrators need a second factor", async () => {
   const app = await createTestApp();
   onTestFinished(() => app.close());
   const url = app.config.databaseUrl ?? "";
   const states = async () => statesOf(await checkProductionDatabase(url));
   expect(await states()).toMatchObject({
-    "TLS to the database": "ok", // A socket on this machine.
-    // Whichever they are: a server for tests may be one that loses rows, and has no archive.
+    "TLS to the database": "ok", // a socket on this machine
+    // Any result: a test server may be non-durable and without an archive.
     durability: expect.any(String),
     backups: "warning",
     vacuum: expect.any(String),
@@ -146,13 +156,13 @@ test("a database is looked at: durability, archive, vacuum; administrators need 
   expect(await states()).toMatchObject({ administrators: "ok" });
 });
 
-test("a server that can't be reached from outside is told of", async () => {
+test("a server that can't be reached from outside is reported", async () => {
   const config = loadConfig({ ...fit, PUBLIC_URL: "http://localhost:1" });
   expect(await checkHealth(config)).toMatchObject({ name: "health", state: "warning" });
 });
 
 describeWithRedis("Redis", () => {
-  test("has to have a limit, a policy that spares sessions, and a copy", async () => {
+  test("needs a memory limit, a policy that spares sessions, and a replica", async () => {
     const redis = await startTestRedis();
     onTestFinished(() => redis.stop());
     const states = async () => statesOf(await checkRedis(redis.url));

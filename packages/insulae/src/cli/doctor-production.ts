@@ -26,6 +26,7 @@ export function checkSettings(config: Config): readonly Check[] {
     ...checkSecrets(config),
     checkPublicUrl(config),
     checkCors(config),
+    checkConsole(config),
     checkProxy(config),
     checkLimits(config),
     ...checkMail(config),
@@ -105,6 +106,25 @@ function checkProxy({ trustProxy }: Config): Check {
   if (anybody.length === 0) return ok(name, trustProxy.join(", ") || "none");
   const remedy = "set TRUST_PROXY to the addresses of your own proxies (docs/proxy.md)";
   return failure(name, `${anybody.join(", ")} includes addresses outside your network`, remedy);
+}
+
+function checkConsole({ console, appUrl, baseUrl }: Config): Check {
+  const name = "console";
+  if (console === "on") {
+    const remedy =
+      "set CONSOLE=platform, or CONSOLE=tenants if tenants are to use it (docs/console.md)";
+    return warning(name, "CONSOLE is on: it answers at every host, tenants' too", remedy);
+  }
+  if (console === "off" && appUrl === baseUrl) {
+    const remedy = "set APP_URL to your front end, or CONSOLE=platform";
+    return failure(name, `is off, and mails link to ${appUrl}, where no pages are`, remedy);
+  }
+  const places = {
+    off: "is off",
+    platform: "at the platform's hosts only",
+    tenants: "also at tenants' hosts",
+  };
+  return ok(name, places[console]);
 }
 
 function checkLimits({ rateLimits, redisUrl }: Config): Check {

@@ -18,7 +18,7 @@ afterAll(async () => {
   await elsewhere?.stop();
 });
 
-test("a server that is down is one finding, with what to do about it, however many are placed on it", async () => {
+test("an unreachable server is one finding with a remedy, however many tenants are placed on it", async () => {
   const { id } = await app.servers.add({ name: "eu", url: elsewhere.url });
   await app.tenants.create({ key: "one", name: "One", server: "eu" });
   await app.withPlatform("break", async ({ control }) => {
@@ -48,7 +48,7 @@ test("a server that is down is one finding, with what to do about it, however ma
   ]);
 }, 60_000);
 
-test("a server that is in the list twice is told of, and nobody's rows are called left over", async () => {
+test("a server that is listed twice is reported, and its rows are not called leftovers", async () => {
   const tenant = await app.tenants.create({
     ...{ key: "live", name: "Live", server: "main", isolation: "schema" },
   });

@@ -1,10 +1,8 @@
 /**
  * `insulae doctor` checks the machine, the configuration, the database and every placement, and
- * says how
- * to fix what is wrong. It changes nothing: an embedded PostgreSQL that was never started is left
- * alone;
- * a stopped one is started for the check and stopped again. `--production` also checks fitness for
- * production.
+ * says how to fix what is wrong. It changes nothing: an embedded PostgreSQL that was never started
+ * is left alone; a stopped one is started for the check and stopped again. `--production` also
+ * checks fitness for production.
  */
 import { styleText } from "node:util";
 import { type Config, ConfigError, loadConfig } from "../config/config.ts";

@@ -61,7 +61,7 @@ describe(".env", () => {
     expect(() => parseEnvironmentFile(bytes)).toThrow(/save it in that encoding/);
   });
 
-  test("a name that is nearly a setting's is asked about; another program's is not", () => {
+  test("a near match of a setting's name is questioned; an unrelated name is not", () => {
     const { doubts } = parse("PROT=1\nPORTS=1\nDATABASE_UR=1\nSTRIPE_KEY=1\nPORT=1\nport=1");
     expect(doubts).toEqual([
       expect.stringContaining("did you mean PORT?"),

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 
-/** Makes pairs that live for a while. */
+/** Creates pairs that live for a while. */
 const crowd = `
   let kept = [];
   for (let i = 0; i < 2_000_000; i += 1) {
@@ -11,8 +11,9 @@ const crowd = `
   }`;
 
 /**
- * @returns how often V8 decided to make the objects of one place in the old generation. In one thread and
- *   with a young generation that is large from the start, what it decides is the same each time.
+ * @returns how often V8 decided to allocate the objects of one place in the old generation. With a
+ * single thread and a young generation that is large from the start, its decisions are
+ * deterministic
  */
 async function decisions(before: string): Promise<number> {
   const script = `${before}\n${crowd}`;
@@ -31,14 +32,14 @@ async function decisions(before: string): Promise<number> {
   return stdout.match(/=> tenure$/gm)?.length ?? 0;
 }
 
-test("what outlives a collection is made in the young generation all the same", async () => {
+test("surviving objects are still allocated in the young generation", async () => {
   const heap = new URL("heap.ts", import.meta.url).href;
   expect(await decisions(`(await import("${heap}")).allocateYoung();`)).toBe(0);
-  // V8 by itself.
+  // V8 by default.
   expect(await decisions("")).toBeGreaterThan(0);
 });
 
-test("what starting took is given back", async () => {
+test("memory used during the start is released", async () => {
   const heap = new URL("heap.ts", import.meta.url).href;
   const script = `
     const { giveBackMemory } = await import("${heap}");

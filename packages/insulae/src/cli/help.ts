@@ -45,13 +45,19 @@ export const examples = {
     ["insulae tenant delete acme --yes", "its key is free at once, its rows are erased later"],
   ],
   server: [
-    ["insulae server add eu postgres://admin:…@eu.example:5432/insulae --weight 2", ""],
-    ["insulae server add eu - < url.txt", "keeps the password out of the process list"],
+    [
+      "insulae server add eu - --weight 2 < url.txt",
+      "- reads the URL from stdin: its password stays out of the process list",
+    ],
     [
       "insulae server update eu --url - < url.txt",
       "after it has moved or its password has changed",
     ],
     ["insulae server drain eu && insulae server remove eu", "once no tenants are left on it"],
+  ],
+  admin: [
+    ["insulae admin link", "if the password is lost; works while the server runs"],
+    ["insulae admin link --email ops@example.com", "another administrator's"],
   ],
   keys: [
     ["insulae keys rotate", "every few months; users stay signed in"],

@@ -1,4 +1,4 @@
-/** `insulae jobs`, without a process of its own for each command. */
+/** `insulae jobs`, without a separate process for each command. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { stockApplication } from "../app/application.ts";
 import { createTestApp } from "../testing/index.ts";
@@ -32,7 +32,7 @@ afterAll(() => app?.close());
 const list = async (options: Partial<ListJobsOptions> = {}) =>
   (await listJobs(context, { limit: 100, ...options })).document as { items: object[] };
 
-it("lists, retries and drops jobs, and leaves that in the audit log", async () => {
+it("jobs are listed, retried and dropped, with audit entries", async () => {
   const [one, two] = [await parkJob(app, "acme"), await parkJob(app, "acme")];
   const parked = { tenant: "acme", state: "parked" } as const;
   expect(await list(parked)).toMatchObject({

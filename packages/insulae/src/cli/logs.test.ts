@@ -40,7 +40,7 @@ function insulae(args: readonly string[], env: Record<string, string> = {}) {
 test.each([
   ["as text", [], /^\[[\d-]{10} [\d:.]{12}\] WARN \[insulae::server\] it happened$/],
   ["as JSON", ["--json"], /^\{"timestamp":"[^"]+","level":"WARN",.*"message":"it happened"\}$/],
-])("insulae logs -f shows lines %s, as they are written", async (_form, args, expected) => {
+])("insulae logs -f streams lines %s", async (_form, args, expected) => {
   const { lines } = insulae([...args, "--level", "warn"], { INSULAE_TOKEN: owner.token });
   await expect
     .poll(
@@ -57,7 +57,7 @@ test.each([
   expect(lines.join()).not.toContain("not this");
 });
 
-test("insulae logs ends where one may not watch, or nobody is there", async () => {
+test("insulae logs exits without permission, or if no server responds", async () => {
   const refused = insulae([], { INSULAE_TOKEN: viewer.token });
   expect(await refused.ended).toBe(5);
   const foreign = insulae(["--tenant", "01900000-0000-7000-8000-000000000000"], {

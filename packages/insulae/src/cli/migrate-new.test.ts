@@ -17,14 +17,14 @@ beforeEach(async () => {
 });
 afterEach(() => rm(feature, { recursive: true }));
 
-test("numbers go on from the last one, and the migrator takes what was made", async () => {
+test("numbers continue after the last one, and the migrator accepts the file", async () => {
   await make("Add VAT-id", feature);
   const folder = join(feature, "migrations");
   const migrations = pathToFileURL(`${folder}/`);
   const notes = { application: async () => defineApp({ features: [featureOf({ migrations })] }) };
   await newMigration(notes, "second", { feature: "notes" });
   await make("third", folder);
-  // As it is made there is nothing in it, and nobody migrates by mistake.
+  // The new file has no statements, so it can't be migrated by mistake.
   await expect(readMigrations("notes", migrations)).rejects.toThrow("nothing to migrate");
   for (const name of await readdir(folder)) {
     const file = join(folder, name);
@@ -40,7 +40,7 @@ test("numbers go on from the last one, and the migrator takes what was made", as
   expect(await readFile(join(folder, "0002_second.sql"), "utf8")).toMatch(/^-- down$/m);
 });
 
-test("a name that is none, a folder that isn't there and an unknown feature are refused", async () => {
+test("an invalid name, a missing folder and an unknown feature are refused", async () => {
   const refused = (made: Promise<unknown>) => expect(made).rejects.toMatchObject({ exitCode: 2 });
   await refused(make("../x", feature));
   await refused(make("x", join(feature, "absent")));

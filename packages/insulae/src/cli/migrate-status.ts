@@ -65,8 +65,7 @@ export interface PlannedPlacement {
  * The state of each placement.
  *
  * @param look called for the placements of each database, on the same connection; returns problems
- * by
- *   schema, if any
+ * by schema, if any
  * @param isAsked which servers to query; placements of others are left out
  */
 export async function placementStates(

@@ -38,8 +38,7 @@ const waysToOpen = {
 
 /**
  * @throws NotSetUp if there is nothing to read; FeaturesMissing if the command changes something
- * and the
- *   database has features that the application lacks
+ * and the database has features that the application lacks
  */
 export async function withInstallation<T>(
   context: CommandContext,

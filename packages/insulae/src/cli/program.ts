@@ -60,6 +60,7 @@ export function createProgram(run: RunCommand, json: boolean): Command {
       .description("manage the PostgreSQL servers that tenants are placed on"),
     run,
   );
+  addAdmin(program.command("admin").description("let platform administrators in"), run);
   addMigrate(program.command("migrate").description("migrate the databases"), run);
   addKeys(program.command("keys").description("manage the keys that sign access tokens"), run);
   addJobs(program.command("jobs").description("inspect, retry and drop background jobs"), run);
@@ -72,7 +73,10 @@ export function createProgram(run: RunCommand, json: boolean): Command {
     .option("-f, --follow", "stream new lines (always on)")
     .option("--url <url>", "the server (default: this machine's, at PORT)")
     .option("--token <token>", "an access token (default: INSULAE_TOKEN, or log in as ADMIN_EMAIL)")
-    .option("--tenant <id>", "only lines of the tenant with this id")
+    .option(
+      "--tenant <id>",
+      "only lines of the tenant with this id (not its key: `insulae tenant show` prints the id)",
+    )
     .addOption(
       new Option("--level <level>", "minimum level").choices([
         ...["trace", "debug", "info", "warn", "error", "fatal"],
@@ -177,6 +181,17 @@ function addTenant(tenant: Command, run: RunCommand): void {
     .option("--yes", "don't ask to type its key", false)
     .action((ref: string, { yes }: { yes: boolean }) =>
       run(async (context) => (await commands()).deleteTenant(context, ref, yes)),
+    );
+}
+
+function addAdmin(admin: Command, run: RunCommand): void {
+  admin.addHelpText("after", examplesOf("admin"));
+  admin
+    .command("link")
+    .description("make a link that signs an administrator in to the console, once, for 15 minutes")
+    .option("--email <email>", "whose (default: the first administrator's)")
+    .action((options) =>
+      run(async (context) => (await import("./admin.ts")).makeAdminLink(context, options)),
     );
 }
 

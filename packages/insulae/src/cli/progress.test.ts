@@ -6,7 +6,7 @@ const record = (isTTY: boolean) => {
   return { written, stream: { isTTY, write: (text: string) => written.push(text) > 0 } };
 };
 
-test("in a log, a thousand placements are about ten lines", () => {
+test("in a log, a thousand placements take about ten lines", () => {
   const { written, stream } = record(false);
   const progress = createProgress("Placements", stream as never);
   for (let done = 1; done <= 1000; done += 1) progress.update(done, 1000);
@@ -15,7 +15,7 @@ test("in a log, a thousand placements are about ten lines", () => {
   expect(written.at(-2)).toBe("Placements: 1000 of 1000\n");
 });
 
-test("on a terminal there is one line, which goes away", () => {
+test("on a terminal there is one line, which is removed at the end", () => {
   const { written, stream } = record(true);
   const progress = createProgress("Placements", stream as never);
   progress.update(1, 2);

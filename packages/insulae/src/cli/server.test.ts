@@ -1,4 +1,4 @@
-/** `insulae server`, without a process of its own for each command. */
+/** `insulae server`, without a separate process for each command. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { stockApplication } from "../app/application.ts";
 import { createSecrets } from "../kernel/lib/secrets.ts";
@@ -32,7 +32,7 @@ afterAll(async () => {
   await elsewhere?.stop();
 });
 
-it("adds, lists, changes, drains and removes a server, and leaves that in the audit log", async () => {
+it("a server is added, listed, changed, drained and removed, with audit entries", async () => {
   await expect(addServer(context, "eu", "mysql://x", { weight: 1 })).rejects.toMatchObject({
     code: "url_invalid",
   });
@@ -57,7 +57,7 @@ it("adds, lists, changes, drains and removes a server, and leaves that in the au
       .set({ placement_id: null })
       .where("id", "=", id)
       .execute();
-    // Nobody can reach it, and it can be removed nevertheless.
+    // It is unreachable, but can still be removed.
     const secrets = createSecrets(testMasterSecret);
     await control
       .updateTable("control.servers")

@@ -3,6 +3,8 @@
  * migrates, creates the first administrator, and then starts the workers, which serve.
  */
 import type { Application } from "../app/app-api.ts";
+import { warnOfLinks } from "../app/console.ts";
+import { createConsoleBuild } from "../app/console-build.ts";
 import { refuseTakenPort } from "../app/listen-error.ts";
 import { openLogging } from "../app/logging.ts";
 import { shutdownTimes } from "../app/shutdown.ts";
@@ -54,7 +56,9 @@ export async function startWorkers(
   const embedded = config.databaseUrl
     ? undefined
     : await startEmbedded({ dataDir: config.dataDir, log: (message) => log.warn(message), note });
+  const consoleBuild = createConsoleBuild(config, log);
   const close = async (onDatabaseStop: () => void) => {
+    consoleBuild.stop();
     try {
       await crew.stop(deadlineMs - beforeDeadlineMs);
     } finally {
@@ -88,6 +92,8 @@ export async function startWorkers(
   });
   const url = urlOf(config.host, address);
   const started = { version, url, config, ...prepared, seconds: performance.now() / 1000 };
+  consoleBuild.start();
+  warnOfLinks(config, log);
   log.info({ version, url, pid: process.pid, workers }, "Insulae listens");
   return { document: welcomeDocument(started), text: watched ? welcome(started) : "" };
 }
@@ -95,8 +101,9 @@ export async function startWorkers(
 /** One-time work before the workers start. Its modules are not needed afterwards. */
 async function prepare(application: Application, config: Config, log: Logger, note: Note) {
   const { prepareNode } = await import("./prepare-node.ts");
-  return prepareNode(application, config, log, note, async (ensureAdmin) => ({
+  return prepareNode(application, config, log, note, async (ensureAdmin, startToken) => ({
     name: application.name,
     admin: await firstAdmin(config, ensureAdmin, config.env !== "production"),
+    startToken: await startToken(),
   }));
 }

@@ -7,8 +7,9 @@ export type Workers = number | "auto";
 const leastConnections = 6;
 
 /**
- * The number of workers to start. @throws ConfigError if there are too few connections for that
- * many
+ * The number of workers to start.
+ *
+ * @throws ConfigError if there are too few connections for them
  */
 export function workersOf({ databaseConnections }: Config, wanted: Workers): number {
   const most = Math.floor(databaseConnections / leastConnections);

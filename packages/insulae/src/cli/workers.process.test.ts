@@ -1,4 +1,4 @@
-/** Several processes behind one port, as an operator starts, watches, hurts and stops them. */
+/** Several processes behind one port, as an operator starts, monitors, damages and stops them. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -24,7 +24,7 @@ let primary: ReturnType<typeof launch>;
 let url = "";
 let authority = "";
 
-/** In a worker, SIGUSR2 blocks the event loop for ever. */
+/** In a worker, SIGUSR2 blocks the event loop forever. */
 const blockable = join(folder, "blockable.cjs");
 writeFileSync(blockable, 'process.on("SIGUSR2", () => { for (;;); });');
 
@@ -76,7 +76,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Of processes that live. */
+/** Of live processes. */
 const workers = (): number[] =>
   readdirSync("/proc")
     .filter((pid) => /^\d+$/.test(pid))
@@ -87,12 +87,12 @@ const workers = (): number[] =>
             String(primary.child.pid) && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(main)
         );
       } catch {
-        return false; // It has ended meanwhile.
+        return false; // it has exited meanwhile
       }
     })
     .map(Number);
 
-/** On a connection of its own: the next one is another worker's. */
+/** On a new connection: the next one goes to another worker. */
 async function ask(path: string, token?: string) {
   const sent = request(url + path, {
     agent: false,
@@ -129,7 +129,7 @@ test("there is one welcome, one PostgreSQL, one migration, and two workers", asy
   }
 });
 
-test("metrics are of both workers and the primary, whichever answers", async () => {
+test("metrics cover both workers and the primary, whichever responds", async () => {
   for (let i = 0; i < 2; i += 1) {
     const { body } = await ask("/metrics");
     const names = [...body.matchAll(/^process_resident_memory_bytes\{worker="(\w+)"\} \d+/gm)];
@@ -138,7 +138,7 @@ test("metrics are of both workers and the primary, whichever answers", async () 
   }
 });
 
-test("live logs show the lines of both workers, at the log port too", async () => {
+test("live logs show the lines of both workers, on the log port too", async () => {
   const token = await logIn();
   for (const address of [`ws://127.0.0.1:${port}/api/ws/logs`, `ws://127.0.0.1:${logPort}/logs`]) {
     const viewer = new WebSocket(`${address}?format=json`, {
@@ -159,7 +159,7 @@ test("live logs show the lines of both workers, at the log port too", async () =
   }
 });
 
-test("both end TLS on one port, with the server's certificate", async () => {
+test("both terminate TLS on one port, with the server's certificate", async () => {
   const seen = new Set<string>();
   await expect
     .poll(async () => {
@@ -180,7 +180,7 @@ test("both end TLS on one port, with the server's certificate", async () => {
     .toBe(2);
 });
 
-test("a worker that is killed is replaced, and requests go on", async () => {
+test("a killed worker is replaced, and requests continue", async () => {
   const [killed = 0] = workers();
   process.kill(killed, "SIGKILL");
   await expect.poll(() => primary.stderr, wait).toContain("A worker exited");
@@ -192,7 +192,7 @@ test("a worker that is killed is replaced, and requests go on", async () => {
 });
 
 test.each(["SIGUSR2", "SIGSTOP"])(
-  "a worker that hangs (%s) is replaced, and nobody waits for it",
+  "a worker that hangs (%s) is replaced, and no client waits for it",
   {
     timeout: 120_000,
   },
@@ -201,7 +201,7 @@ test.each(["SIGUSR2", "SIGSTOP"])(
     const said = () => primary.stderr.slice(before);
     const [hanging = 0, other = 0] = workers();
     process.kill(hanging, signal);
-    // At least one of them is handed to the worker that hangs.
+    // At least one of them goes to the worker that hangs.
     const asked = Promise.allSettled(Array.from({ length: 4 }, () => ask("/health/live")));
     await expect.poll(said, wait).toContain("has not answered for 10 seconds");
     await expect.poll(said, wait).toContain("A replacement worker is listening");
@@ -213,7 +213,7 @@ test.each(["SIGUSR2", "SIGSTOP"])(
   },
 );
 
-test("LOG_FILE is opened anew by all on SIGHUP, and signals to workers do nothing", async () => {
+test("all reopen LOG_FILE on SIGHUP, and signals to workers have no effect", async () => {
   rmSync(logFile);
   for (const pid of workers()) process.kill(pid, "SIGTERM");
   primary.child.kill("SIGHUP");
@@ -228,8 +228,8 @@ test("LOG_FILE is opened anew by all on SIGHUP, and signals to workers do nothin
   expect(workers()).toHaveLength(2);
 });
 
-// From here on this client has nothing left.
-test("a rate limit holds over both workers", async () => {
+// From here on this client's rate is used up.
+test("a rate limit applies to both workers together", async () => {
   const answers: number[] = [];
   const began = performance.now();
   for (let i = 0; i < 60; i += 1) answers.push((await ask("/api/v1/nothing")).status);
@@ -239,7 +239,7 @@ test("a rate limit holds over both workers", async () => {
   expect(granted).toBeLessThanOrEqual(40 + regained);
 });
 
-test("a second server on the port, and more workers than connections, are refused", async () => {
+test("a second server on the port, and too many workers for the connections, are refused", async () => {
   const taken = launch("--workers", "2");
   expect(await once(taken.child, "close")).toEqual([1, null]);
   expect(taken.stderr).toContain("is taken by");
@@ -248,7 +248,7 @@ test("a second server on the port, and more workers than connections, are refuse
   expect(many.stderr).toContain("DB_CONNECTIONS is 40, too few for 7 workers");
 });
 
-describe("what is left of a node", () => {
+describe("the remains of a node", () => {
   const ofFolder = () =>
     readdirSync("/proc").filter((pid) => {
       try {
@@ -269,12 +269,12 @@ describe("what is left of a node", () => {
     return code;
   };
 
-  test("after SIGTERM is nothing: all workers have ended, and the PostgreSQL last", async () => {
+  test("after SIGTERM are none: all workers have exited, and PostgreSQL last", async () => {
     expect(await endOf("SIGTERM")).toBe(0);
     expect(ofFolder()).toEqual([]);
   });
 
-  test("after SIGTERM is nothing, even if a worker is blocked: it is killed", {
+  test("after SIGTERM are none, even if a worker is blocked: it is killed", {
     timeout: 150_000,
   }, async () => {
     await start();
@@ -284,7 +284,7 @@ describe("what is left of a node", () => {
     expect(ofFolder()).toEqual([]);
   });
 
-  test("after kill -9 of the primary is nothing, even if workers are blocked or stopped", {
+  test("after kill -9 of the primary are none, even if workers are blocked or stopped", {
     timeout: 150_000,
   }, async () => {
     await start();

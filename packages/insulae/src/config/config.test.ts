@@ -11,7 +11,7 @@ const problemsOf = (env: Record<string, string>): readonly string[] => {
 };
 
 describe("the configuration", () => {
-  test("has a default for everything in development", () => {
+  test("has defaults for everything in development", () => {
     expect(loadConfig({})).toMatchObject({
       env: "development",
       port: 8000,
@@ -37,12 +37,12 @@ describe("the configuration", () => {
     expect(loadConfig({ [name]: value })[setting]).toEqual(expected);
   });
 
-  test("takes the database's URL in parts", () => {
+  test("accepts the database's URL in parts", () => {
     const env = { DB_HOST: "db", DB_USERNAME: "u", DB_PASSWORD: "p@ss", DB_PORT: "5433" };
     expect(loadConfig(env).databaseUrl).toBe("postgresql://u:p%40ss@db:5433/insulae");
   });
 
-  test("adds plans of one's own to the usual ones", () => {
+  test("adds your own plans to the defaults", () => {
     const env = { RATE_LIMIT_PLANS: "gold=5000, free=30", RATE_LIMIT_CREDENTIALS: "0" };
     expect(loadConfig(env).rateLimits).toEqual({
       global: 100_000,
@@ -55,7 +55,7 @@ describe("the configuration", () => {
     expect(problemsOf({ RATE_LIMIT_PLANS: "gold=1e99" })).toHaveLength(1);
   });
 
-  test("adds quotas of one's own to the usual ones", () => {
+  test("adds your own quotas to the defaults", () => {
     const { quotas } = loadConfig({ PLAN_QUOTAS: "free.users=3, gold.rows=5" });
     expect(quotas.free).toMatchObject({ users: 3, rows: 10_000 });
     expect(quotas.gold).toEqual({ rows: 5 });
@@ -65,7 +65,7 @@ describe("the configuration", () => {
     }
   });
 
-  test("names all problems at once, and no value", () => {
+  test("reports all problems at once, without values", () => {
     const problems = problemsOf({ PORT: "x", JWT_SECRET: "hunter2", DATABASE_URL: "mysql://" });
     expect(problems).toHaveLength(3);
     expect(problems.join()).not.toContain("hunter2");
@@ -75,18 +75,18 @@ describe("the configuration", () => {
     { PORT: "1", API_PORT: "2" },
     { JWT_EXPIRATION: "60", MAX_AGE: "61" },
     { JWT_EXPIRATION: "60", JWT_EXPIRATION_HOURS: "1" },
-  ])("refuses two names of one setting that differ: %j", (env) => {
+  ])("refuses two names of one setting with different values: %j", (env) => {
     expect(problemsOf(env).length).toBeGreaterThan(0);
   });
 
-  test("makes nothing up in production", () => {
+  test("generates nothing in production", () => {
     const problems = problemsOf({ APP_ENV: "production" }).join("\n");
     for (const name of ["DATABASE_URL", "MASTER_SECRET", "PUBLIC_URL", "BASE_DOMAIN"]) {
       expect(problems).toContain(name);
     }
   });
 
-  test("gives accounts and strangers in production no more than they need", () => {
+  test("gives accounts and strangers minimal rights in production", () => {
     const env = {
       APP_ENV: "production",
       DATABASE_URL: "postgres://db.example/insulae",
@@ -96,6 +96,7 @@ describe("the configuration", () => {
       MAIL: "capture",
     };
     expect(loadConfig(env)).toMatchObject({
+      console: "platform",
       defaultTenant: undefined,
       tenantsPerAccount: 5,
       defaultPlan: "free",
@@ -111,7 +112,7 @@ describe("the configuration", () => {
     expect(problemsOf({ DEFAULT_TENANT: "7", PLAN_ISOLATIONS: "free=moon" })).toHaveLength(2);
   });
 
-  test("believes a proxy's header Client-Cert only where there is a proxy", () => {
+  test("trusts the header Client-Cert only from a trusted proxy", () => {
     expect(loadConfig({ TRUST_PROXY: "10.0.0.1" }).trustClientCert).toBe(false);
     expect(problemsOf({ TRUST_CLIENT_CERT: "true" })).toEqual([
       expect.stringContaining("TRUST_CLIENT_CERT needs TRUST_PROXY"),
@@ -120,13 +121,13 @@ describe("the configuration", () => {
     expect(loadConfig(env).trustClientCert).toBe(true);
   });
 
-  test("takes no cheap password hashes in production", () => {
+  test("refuses cheap password hashes in production", () => {
     const cheap = { env: "production", argon2: { memoryKib: 64, passes: 2 } } as const;
     expect(() => loadConfig({}, cheap)).toThrow("argon2 of at least 19456 KiB and 2 passes");
   });
 });
 
-test("a bucket has to be somewhere, and an S3 that is not Amazon's has it in its paths", () => {
+test("requires a region for a bucket, and uses path style for S3 services other than Amazon's", () => {
   const of = (env: Record<string, string>) => loadConfig({ S3_BUCKET_NAME: "files", ...env }).s3;
   expect(() => of({})).toThrow("S3_BUCKET_NAME needs S3_REGION or AWS_REGION");
   expect(() => loadConfig({ S3_ENDPOINT: "https://s3.example.com" })).toThrow("S3_BUCKET_NAME");
@@ -135,5 +136,28 @@ test("a bucket has to be somewhere, and an S3 that is not Amazon's has it in its
   expect(of({ S3_REGION: "eu-west-1", S3_ENDPOINT: endpoint })).toMatchObject({
     endpoint,
     pathStyle: true,
+  });
+});
+
+describe("mails lead", () => {
+  const url = "https://api.example.com/tools";
+  test.each([
+    [{}, `${url}/console`],
+    [{ CONSOLE: "platform" }, `${url}/console`],
+    [{ CONSOLE: "off" }, url],
+    [{ CONSOLE: "off", APP_URL: "https://app.example.com/" }, "https://app.example.com"],
+    [{ APP_URL: "https://app.example.com" }, "https://app.example.com"],
+  ])("with %o to %s", (env, appUrl) => {
+    expect(loadConfig({ PUBLIC_URL: url, ...env }).appUrl).toBe(appUrl);
+  });
+
+  test("where an application says so in code", () => {
+    expect(loadConfig({ CONSOLE: "on" }, { console: "off" }).appUrl).toBe("http://localhost:8000");
+    expect(loadConfig({}, { baseUrl: url }).appUrl).toBe(`${url}/console`);
+  });
+
+  test("to a console that is at every host in development", () => {
+    expect(loadConfig({}).console).toBe("on");
+    expect(() => loadConfig({ CONSOLE: "yes" })).toThrow("CONSOLE");
   });
 });

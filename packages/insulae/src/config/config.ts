@@ -7,12 +7,13 @@ import { type AwsSettings, channels, type SnsSettings } from "./channels.ts";
 import { databaseParts, withDatabaseParts } from "./database-url.ts";
 import type { Isolation } from "./isolations.ts";
 import { levelsOf, type SmtpServer } from "./parsers.ts";
+import { type Places, placesOf } from "./places.ts";
 import { type Quotas, quotasByPlan } from "./quotas.ts";
 import { type Values, variables } from "./variables.ts";
 
 export type Environment = "development" | "test" | "production";
 
-export interface Config {
+export interface Config extends Places {
   readonly env: Environment;
   readonly host: string;
   readonly port: number;
@@ -25,10 +26,6 @@ export interface Config {
   readonly drainSeconds: number;
   /** The number of processes of the node (`insulae start --workers`). */
   readonly workers: number;
-  /** The public URL of this server; links in documents start with it. */
-  readonly baseUrl: string;
-  /** The URL of the front end's pages; links in e-mails start with it. */
-  readonly appUrl: string;
   /** How e-mails are sent; `capture`: they are stored instead. */
   readonly mail: "smtp" | "ses" | "sns" | "capture";
   /** Required for `smtp`. */
@@ -207,7 +204,6 @@ export function loadConfig(
   const environment = overrides.env ?? values.env ?? "development";
   const production = environment === "production";
   const port = values.port ?? 8000;
-  const baseUrl = values.baseUrl ?? `http://localhost:${overrides.port ?? port}`;
   const config: Config = {
     env: environment,
     host: values.host ?? (production ? "0.0.0.0" : "localhost"),
@@ -218,8 +214,7 @@ export function loadConfig(
     // In development there is no load balancer that has to notice.
     drainSeconds: values.drainSeconds ?? (production ? 5 : 0),
     workers: 1,
-    baseUrl,
-    appUrl: values.appUrl ?? overrides.baseUrl ?? baseUrl,
+    ...placesOf(values, overrides, { port, production }),
     ...channels(values, production, problems),
     fromEmail: values.fromEmail ?? "noreply@localhost.test",
     supportEmail: values.supportEmail,

@@ -1,4 +1,4 @@
-/** The environments of the five sources, as they stand there, and each of their variables alone. */
+/** The unchanged environments of the five sources, and each of their variables alone. */
 import { resolve } from "node:path";
 import { parseEnv } from "node:util";
 import { describe, expect, test } from "vitest";
@@ -16,7 +16,7 @@ const problemsOf = (env: Readonly<Record<string, string | undefined>>): readonly
 
 const secret = "a secret that is long enough for anybody";
 
-test("the environment of a database for each tenant is taken as it stands", () => {
+test("the environment of the database-per-tenant source works unchanged", () => {
   const text = `
 # Database Configuration
 MASTER_DATABASE_URL=postgresql://pgroot:admin@localhost:5432/rust_multi_tenant
@@ -45,7 +45,7 @@ RUST_LOG=debug
   expect(loadConfig({ RUST_LOG: "debug,sea_orm=debug" })).toMatchObject({ logLevel: "debug" });
 });
 
-test("the environment of the platform is taken as it stands", () => {
+test("the environment of the platform works unchanged", () => {
   const text = `
 RUST_ENV=development
 RUST_LOG=info,backend=debug
@@ -84,7 +84,7 @@ FROM_EMAIL=noreply@example.com
       credentials: { accessKeyId: "your-access-key", secretAccessKey: "your-secret-key" },
     },
     s3: { bucket: "multitenant-backend-bucket", region: "us-east-1" },
-    // Whoever names topics wants them used.
+    // Setting topics means using them.
     mail: "sns",
     sms: "sns",
     push: "send",
@@ -100,7 +100,7 @@ FROM_EMAIL=noreply@example.com
   expect(problemsOf({ API_VERSION: "v2" })).toEqual(["API_VERSION must be one of v1"]);
 });
 
-test("the environment of an address book with live logs is taken as it stands", () => {
+test("the environment of the address book with live logs works unchanged", () => {
   const text = `
 DATABASE_URL=postgres://user:password@localhost/dbname
 REDIS_URL=redis://127.0.0.1:6379
@@ -113,7 +113,7 @@ CORS_ORIGINS=http://localhost:3000,http://localhost:4321
 CORS_CREDENTIALS=true
 `;
   const env = parseEnv(text);
-  // It is told that its example of a secret is none.
+  // Its example of a secret is refused.
   expect(problemsOf(env)).toEqual(["JWT_SECRET must have at least 32 characters"]);
   const more = {
     JWT_SECRET: secret,
@@ -146,12 +146,12 @@ CORS_CREDENTIALS=true
   expect(loadConfig({ APP_WS_PORT: "9001" }).wsPort).toBe(9_001);
   expect(loadConfig({ CORS_ALLOWED_ORIGINS: "https://a.example" }).corsOrigins).toHaveLength(1);
   expect(problemsOf({ CORS_ALLOWED_ORIGINS: "*" })).toHaveLength(1);
-  // What else production needs is told as well.
+  // Other requirements of production are reported too.
   const production = problemsOf({ ...env, APP_ENV: "production" });
   expect(production.join("\n")).toMatch(/JWT_SECRET[\s\S]*MASTER_SECRET[\s\S]*PUBLIC_URL/);
 });
 
-test("bcrypt and its cost can be asked for", () => {
+test("bcrypt and its cost can be configured", () => {
   expect(loadConfig({ PASSWORD_ALGORITHM: "bcrypt", BCRYPT_COST: "11" })).toMatchObject({
     passwordAlgorithm: "bcrypt",
     bcryptCost: 11,
@@ -159,7 +159,7 @@ test("bcrypt and its cost can be asked for", () => {
   expect(problemsOf({ BCRYPT_COST: "4" })).toHaveLength(1);
 });
 
-test("the environment of a core and organizations is taken as it stands", () => {
+test("the environment of the core and organizations works unchanged", () => {
   const env = { DATABASE_URL: "postgresql://user:pass@db:5432/core", SECRET_KEY: secret };
   expect(loadConfig({ ...env, ALGORITHM: "HS256" })).toMatchObject({
     databaseUrl: env.DATABASE_URL,
@@ -173,7 +173,7 @@ test("the environment of a core and organizations is taken as it stands", () => 
   expect(problemsOf({ ALGORITHM: "none" })).toHaveLength(1);
 });
 
-/** A value for each setting that has several names, and another one. */
+/** Two different values for each setting that has several names. */
 const values: Readonly<Record<string, readonly [string, string]>> = {
   env: ["test", "development"],
   host: ["a.example", "b.example"],
@@ -189,12 +189,12 @@ const values: Readonly<Record<string, readonly [string, string]>> = {
 describe("names of one setting", () => {
   const settings = Object.entries(variables).filter(([, { names }]) => names.length > 1);
 
-  test("are those that the sources have", () => {
+  test("include those of the sources", () => {
     expect(settings.map(([setting]) => setting).sort()).toEqual(Object.keys(values).sort());
   });
 
   test.each(settings)(
-    "%s: each does the same, and two that differ stop the boot",
+    "%s: all have the same effect, and differing values stop the boot",
     (setting, { names }) => {
       const [value = "", other = ""] = values[setting] ?? [];
       const needed = setting === "smtpUser" ? { SMTP_HOST: "mail.example" } : {};
@@ -224,11 +224,11 @@ describe("a conflict", () => {
   ])("of %s stops the boot", (_, env, problem) => {
     const problems = problemsOf(env);
     expect(problems).toEqual([expect.stringContaining(problem)]);
-    // What does not differ is none.
+    // Equal values are no conflict.
     expect(problemsOf({ JWT_EXPIRATION: "3600", JWT_EXPIRATION_HOURS: "1" })).toEqual([]);
   });
 
-  test("is told of with all others at once", () => {
+  test("is reported together with all others", () => {
     const problems = problemsOf({
       PORT: "1",
       API_PORT: "2",
@@ -246,7 +246,7 @@ describe("a conflict", () => {
   });
 });
 
-test("what the sources promise without a word is the default", () => {
+test("implicit promises of the sources are the defaults", () => {
   const defaults: Partial<Config> = {
     port: 8_000,
     accessTokenSeconds: 900,

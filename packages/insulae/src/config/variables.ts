@@ -78,7 +78,12 @@ export const variables = {
   appUrl: variable(
     ["APP_URL"],
     webUrl,
-    "the URL of the front end, to which links in e-mails lead; default PUBLIC_URL",
+    "the URL of the front end, to which links in e-mails lead; default the console, PUBLIC_URL/console; with CONSOLE=off PUBLIC_URL, where no pages are",
+  ),
+  console: variable(
+    ["CONSOLE"],
+    oneOf("on", "platform", "tenants", "off"),
+    "where the web console answers, at /console: on (at every host), platform (at the platform's hosts only), tenants (also at tenants' hosts), off. Default on, in production platform",
   ),
   ...channelVariables,
   fromEmail: variable(

@@ -1,10 +1,11 @@
 /**
- * The owner of a server stops it for everybody, so it first lets those finish who attached to it: three
- * commands at once on one data folder all succeed. Each process that attaches holds an advisory lock, shared,
- * for as long as it uses the server. The owner stops the server once it holds the lock alone; whoever comes
- * then waits for the lock, is cut off by the stop, and starts the server anew.
+ * Lets attached processes finish before the owner stops the server, so that concurrent commands on
+ * one data folder all succeed. Each attached process holds a shared advisory lock while it uses the
+ * server. The owner stops the server once it holds the lock exclusively. A process that arrives
+ * then waits for the lock, is disconnected by the stop, and restarts the server.
  *
- * Locks belong to a database, so all connect to `postgres`. A killed process leaves no lock behind.
+ * Locks belong to a database, so everybody connects to `postgres`. A killed process leaves no lock
+ * behind.
  */
 import { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -23,15 +24,15 @@ function openClient(url: string, timeoutMs: number, socket = new Socket()): pg.C
     connectionTimeoutMillis: timeoutMs,
     stream: () => socket,
   });
-  client.on("error", () => {}); // The server has ended; whoever watches it notices.
+  client.on("error", () => {}); // The server has stopped; its supervisor notices.
   return client;
 }
 
 /**
- * Keeps the owner from stopping the server. Doesn't keep the process alive.
+ * Keeps the owner from stopping the server, without keeping this process alive.
  *
- * @returns how to let go
- * @throws what `pg` does, if the server is stopping
+ * @returns a function that releases the hold
+ * @throws the error of `pg` if the server is stopping
  */
 export async function holdServer(url: string): Promise<() => Promise<void>> {
   const socket = new Socket();
@@ -52,8 +53,8 @@ export async function holdServer(url: string): Promise<() => Promise<void>> {
 }
 
 /**
- * Waits until nobody else holds the server, for ten seconds at most, and stops it. A server that doesn't
- * answer is stopped without waiting.
+ * Waits up to ten seconds until nobody else holds the server, and stops it. A server that doesn't
+ * respond is stopped without waiting.
  */
 export async function stopUnheld(
   url: string,
@@ -65,7 +66,7 @@ export async function stopUnheld(
     await client.connect();
     await untilUnheld(client, log);
   } catch {
-    // It is ending, or full, or hangs.
+    // The server is stopping, has no free connections, or hangs.
   }
   await stop();
   await client.end().catch(() => {});
@@ -80,6 +81,6 @@ async function untilUnheld(client: pg.Client, log: (message: string) => void): P
     if (rows[0]?.free) return;
     if (noticed || performance.now() < noticeAt) continue;
     noticed = true;
-    log("Other processes use the embedded PostgreSQL: waiting up to 10 s for them to end …");
+    log("Other processes use the embedded PostgreSQL: waiting up to 10 s for them to finish …");
   }
 }

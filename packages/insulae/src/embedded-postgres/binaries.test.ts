@@ -18,7 +18,9 @@ let library: string;
 let first: string;
 let second: string;
 
-/** A package as npm unpacks it with install scripts off, without links; and places for a copy. */
+/**
+ * A package as npm unpacks it without install scripts, and so without links; and places for a copy.
+ */
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "insulae-binaries-"));
   chmodSync(folder, 0o755);
@@ -46,7 +48,7 @@ const find = () => findBinaries(user, [first, second], packageRoot).initdb;
 const versionOf = (program: string) =>
   spawnSync(program, ["--version"], { ...user, cwd: "/", encoding: "utf8" }).stdout.trim();
 
-test("the links that an install script would have made are made", () => {
+test("links that an install script would have created are created", () => {
   removeLinks();
   const initdb = find();
   expect(initdb).toBe(join(packageRoot, "native", "bin", "initdb"));
@@ -54,7 +56,7 @@ test("the links that an install script would have made are made", () => {
   expect(find()).toBe(initdb);
 });
 
-// Root can write to any folder, so this is tried as somebody else.
+// Root can write to any folder, so this runs as another user.
 test.runIf(canReach(user, process.execPath))("a read-only package is used by a copy", () => {
   removeLinks();
   chmodSync(library, 0o555);
@@ -73,7 +75,7 @@ test.runIf(canReach(user, process.execPath))("a read-only package is used by a c
   expect(run()).toBe(initdb);
 });
 
-describe.runIf(isRoot)("as root, a package that the server's user cannot reach", () => {
+describe.runIf(isRoot)("as root, a package that the server's user can't reach", () => {
   beforeEach(() => chmodSync(packageRoot, 0o700));
 
   test("is used by a copy", () => {
@@ -87,7 +89,7 @@ describe.runIf(isRoot)("as root, a package that the server's user cannot reach",
     expect(find().startsWith(second)).toBe(true);
   });
 
-  test("is not used by a copy that others may have changed", () => {
+  test("is not used from a copy that others may have changed", () => {
     const copy = dirname(dirname(dirname(find())));
     chmodSync(copy, 0o777);
     expect(find().startsWith(second)).toBe(true);

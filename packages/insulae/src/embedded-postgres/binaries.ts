@@ -1,8 +1,9 @@
 /**
- * The programs come in npm packages, one for each platform. Such a package cannot hold symbolic
- * links (npm drops them), so it lists them, and its install script makes them. Install scripts are
- * often off, so we make them ourselves: in the package where that is possible; otherwise (a
- * read-only node_modules, or one that the server's user cannot reach) in a private copy.
+ * Finds PostgreSQL's programs. They come in npm packages, one per platform. npm drops symbolic
+ * links from packages, so the package lists them and its install script creates them. Install
+ * scripts are often disabled, so we create the links ourselves: in the package if possible,
+ * otherwise (a read-only node_modules, or one that the server's user can't reach) in a private
+ * copy.
  */
 import { spawnSync } from "node:child_process";
 import {
@@ -29,7 +30,7 @@ export interface Binaries {
   readonly majorVersion: string;
 }
 
-/** Only what the server needs: nothing of ours (locale, PG… variables) is to reach it. */
+/** Only what the server needs. Our own variables (locale, PG…) must not reach it. */
 export const serverEnvironment: Readonly<Record<string, string>> = {
   PATH: process.env.PATH ?? "/usr/bin:/bin",
   LC_ALL: "C",
@@ -39,8 +40,9 @@ export const serverEnvironment: Readonly<Record<string, string>> = {
 
 /**
  * Finds the programs, ready to run as `user`.
- * @param places where a private copy may be kept if one is needed, best first.
- * @throws EmbeddedError if there are none for this platform, or none that can run.
+ *
+ * @param places where to create a private copy if one is needed, best first
+ * @throws EmbeddedError if there are none for this platform, or none that can run
  */
 export function findBinaries(
   user: ServerUser,
@@ -59,7 +61,7 @@ export function findBinaries(
   };
 }
 
-/** As root, the data folder may be out of the server's reach: then a folder of the system's. */
+/** As root, the server's user may not reach the data folder; then use a system folder. */
 export const copyPlaces = (dataDir: string, user: ServerUser): string[] =>
   user === undefined ? [dataDir, tmpdir()] : [dataDir, "/var/lib", tmpdir()];
 
@@ -76,7 +78,7 @@ function findPackage(): string {
   }
 }
 
-/** Makes the links that are missing; several processes may do so at once. */
+/** Creates missing links; safe to run concurrently. */
 function makeLinks(packageRoot: string): boolean {
   const list = readFileSync(join(packageRoot, "native", "pg-symlinks.json"), "utf8");
   const links: { source: string; target: string }[] = JSON.parse(list);
@@ -105,12 +107,12 @@ function privateCopy(
     try {
       if (!canReach(user, copy)) continue;
       if (!existsSync(copy)) {
-        note(`Copying PostgreSQL to ${copy}, once …`);
+        note(`Copying PostgreSQL to ${copy} (only once) …`);
         makeCopy(packageRoot, place, copy, user);
       }
       if (isOurs(copy)) return join(copy, "native");
     } catch {
-      // Read-only, full, or not ours to write in: the next place may do.
+      // Read-only, full, or not writable: try the next place.
     }
   }
   throw new EmbeddedError(
@@ -126,17 +128,18 @@ function makeCopy(packageRoot: string, place: string, copy: string, user: Server
     chmodSync(work, 0o755);
     mkdirSync(join(work, "native"));
     cpSync(join(packageRoot, "native"), join(work, "native"), { recursive: true });
-    chmodSync(join(work, "native", "lib"), 0o755); // As read-only as what was copied, it may be.
+    chmodSync(join(work, "native", "lib"), 0o755); // The source may have been read-only.
     makeLinks(work);
-    if (!runs(join(work, "native", "bin", "postgres"), user)) throw new Error("it does not run");
-    renameSync(work, copy); // Fails if another process was first: then theirs is used.
+    if (!runs(join(work, "native", "bin", "postgres"), user))
+      throw new Error("the copied program does not run");
+    renameSync(work, copy); // Fails if another process was faster: then theirs is used.
   } catch (error) {
     rmSync(work, { recursive: true, force: true });
     if (!existsSync(copy)) throw error;
   }
 }
 
-/** In a shared folder anybody may have made something of that name: we run only our own. */
+/** In a shared folder anybody may have created something of that name: run only our own. */
 function isOurs(copy: string): boolean {
   const { uid, mode } = statSync(copy);
   return uid === process.geteuid?.() && (mode & 0o022) === 0;

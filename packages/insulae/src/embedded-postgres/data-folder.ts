@@ -1,13 +1,13 @@
 /**
- * What the supervisor keeps below `DATA_DIR`:
+ * The supervisor's files below `DATA_DIR`:
  *
  *     postgres/cluster.json   the cluster's id and the administrator's password (0600)
  *     postgres/data/          the cluster itself
- *     postgres/run/           its Unix socket, where the path is short enough and reachable
+ *     postgres/run/           its Unix socket, if the path is short enough and reachable
  *     postgres/postgres.log   and postgres.log.1
  *
- * `postgres/` appears by one rename, complete: a start that was interrupted, or two at once, leave
- * either nothing or a whole cluster.
+ * `postgres/` is created complete, by one rename: an interrupted start, or two concurrent ones,
+ * leave either nothing or a whole cluster.
  */
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -44,18 +44,18 @@ export interface DataFolder {
 
 const workPrefix = "postgres.new-";
 
-/** Makes the folder if it is not there, and says whom the server in it is to run as. */
+/** Creates the folder if missing, and decides which user runs the server in it. */
 export function prepareFolder(dataDir: string): { root: string; user: ServerUser } {
   try {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     const root = realpathSync(dataDir);
     return { root, user: chooseServerUser(root, join(root, "postgres", "data")) };
   } catch (error) {
-    throw explainSystemError(error, "make the data folder", dataDir);
+    throw explainSystemError(error, "create the data folder", dataDir);
   }
 }
 
-/** Opens the cluster, which is made (`initdb`, about half a second) if there is none. */
+/** Opens the cluster; creates one (`initdb`, about half a second) if there is none. */
 export async function openCluster(
   root: string,
   user: ServerUser,
@@ -66,7 +66,7 @@ export async function openCluster(
   const home = join(root, "postgres");
   try {
     if (!existsSync(join(home, "cluster.json"))) {
-      note(`Setting up PostgreSQL in ${home}: the first start takes some seconds …`);
+      note(`Setting up PostgreSQL in ${home}: the first start takes a few seconds …`);
       await makeCluster(root, home, user, binaries, durable);
     }
     const { id, password } = JSON.parse(readFileSync(join(home, "cluster.json"), "utf8"));
@@ -82,8 +82,8 @@ function checkVersion(cluster: string, expected: string): void {
   const found = readFileSync(join(cluster, "PG_VERSION"), "utf8").trim();
   if (found === expected) return;
   throw new EmbeddedError(
-    `The data in ${cluster} is of PostgreSQL ${found}, and this is PostgreSQL ${expected}, which ` +
-      `cannot read it. Start the version of Insulae that made it, export, and import the data here; ` +
+    `The data in ${cluster} is from PostgreSQL ${found}; this is PostgreSQL ${expected}, which ` +
+      `cannot read it. Export the data with the version of Insulae that created it, and import it here; ` +
       "or set DATA_DIR to a new folder.",
   );
 }
@@ -116,7 +116,7 @@ function writeSecret(path: string, content: string): void {
   writeFileSync(path, content, { mode: 0o600, flush: true });
 }
 
-/** Makes files that we made as root the server's. */
+/** Changes the owner of files created by root to the server's user. */
 export function giveTo(user: ServerUser, ...paths: string[]): void {
   if (user !== undefined) for (const path of paths) chownSync(path, user.uid, user.gid);
 }
@@ -128,8 +128,8 @@ async function initialise(
   durable: boolean,
 ): Promise<void> {
   const path = pathForServer(user, cluster);
-  // Sorted by code point, upper and lower case of all Unicode, the same on every machine: neither
-  // the system's locales nor the user's are looked at.
+  // Sort by code point, upper and lower case for all of Unicode, independently of the locales of
+  // system and user.
   const locale = ["--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"];
   await promisify(execFile)(
     binaries.initdb,
@@ -149,16 +149,16 @@ function moveInto(work: string, home: string): void {
   try {
     renameSync(work, home);
   } catch (error) {
-    // Another process made one meanwhile: that one is used.
+    // Another process has created one meanwhile: use that.
     if (existsSync(join(home, "cluster.json"))) return;
     throw new EmbeddedError(
-      `${home} holds something, but no complete cluster. Move it away, and start again.`,
+      `${home} is not empty but contains no complete cluster. Move it away, and start again.`,
       { cause: error },
     );
   }
 }
 
-/** Removes what was left by starts that were killed in the middle, more than ten minutes ago. */
+/** Removes leftovers of starts that were killed more than ten minutes ago. */
 function removeAbandoned(root: string): void {
   for (const name of readdirSync(root).filter((entry) => entry.startsWith(workPrefix))) {
     const path = join(root, name);

@@ -5,7 +5,7 @@ import { type Launched, rotateLog } from "./launch.ts";
 import { findPostmaster, isRunning, shutDown, untilReady } from "./postmaster.ts";
 import { send, workOf } from "./processes.ts";
 
-/** A running server. `owned`: this process started it, and is to stop it. */
+/** A running server. `owned`: this process started it and has to stop it. */
 export interface Running {
   readonly pid: number;
   readonly owned: Launched | undefined;
@@ -13,7 +13,7 @@ export interface Running {
 
 type Log = (message: string) => void;
 
-/** Attaches to the server of the folder if one runs and is looked after; otherwise starts one. */
+/** Attaches to the folder's server if it is running and supervised; otherwise starts one. */
 export async function attachOrLaunch(
   folder: DataFolder,
   launch: () => Promise<Launched>,
@@ -39,7 +39,7 @@ export async function attachOrLaunch(
       log(`Stopping the PostgreSQL (pid ${found.pid}) of a process that was killed …`);
       const order = (name: NodeJS.Signals) => {
         if (send(found.pid, name)) return;
-        throw new EmbeddedError(`It is another user's. Stop it: kill -INT ${found.pid}`);
+        throw new EmbeddedError(`It belongs to another user. Stop it: kill -INT ${found.pid}`);
       };
       await shutDown({ send: order, ended: gone, work: () => workOf(found.pid), log });
     }
@@ -47,17 +47,18 @@ export async function attachOrLaunch(
 }
 
 /**
- * Another start was faster; or the last processes of a killed server are about to end; or whoever
- * stopped the server before removed the socket's folder just now.
+ * Another start was faster; or the last processes of a killed server are still exiting; or the
+ * process that stopped the previous server has just removed the socket's folder.
  */
 const lostRace =
   /lock file "postmaster.pid" already exists|shared memory block .* still in use|could not create lock file .*: No such file/;
 
 /**
- * Looks after a server until it is stopped: starts it again if it ends. None of this keeps the
- * process alive.
- * @param stopOwned shuts the server down when that harms nobody else
- * @returns how to stop it.
+ * Supervises a server until it is stopped, restarting it if it exits. Does not keep this process
+ * alive.
+ *
+ * @param stopOwned shuts the server down once nobody else uses it
+ * @returns a function that stops it
  */
 export function keepRunning(
   folder: DataFolder,
@@ -76,9 +77,7 @@ export function keepRunning(
         current = await start();
         return;
       } catch (error) {
-        log(
-          `PostgreSQL cannot be started again: ${error instanceof Error ? error.message : error}`,
-        );
+        log(`Could not restart PostgreSQL: ${error instanceof Error ? error.message : error}`);
         await sleep(pause, undefined, { ref: false });
       }
     }
@@ -87,7 +86,7 @@ export function keepRunning(
     while (!stopping) {
       await untilEnded(folder, current);
       if (stopping) return;
-      log("PostgreSQL has ended without being asked by this process: starting it again …");
+      log("PostgreSQL exited unexpectedly: restarting it …");
       restarting = restart();
       await restarting;
     }

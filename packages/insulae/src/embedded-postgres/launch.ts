@@ -20,15 +20,15 @@ import { startWatchdog } from "./watchdog.ts";
 
 export interface Launched {
   readonly pid: number;
-  /** Resolves when it is gone. */
+  /** Resolves when the process has exited. */
   readonly exited: Promise<void>;
   hasExited(): boolean;
   send(name: NodeJS.Signals): void;
-  /** What it has written to its log since it was started. */
+  /** Its log output since it was started. */
   output(): string;
 }
 
-/** Starts the server's process, and the watchdog that ends it if we are killed. */
+/** Starts the server's process, and the watchdog that stops it if we are killed. */
 export async function launch(
   folder: DataFolder,
   binaries: Binaries,
@@ -81,10 +81,10 @@ export async function launch(
 
 const largestLog = 8 * 2 ** 20;
 
-/** Keeps the log and one before it, of 8 MiB each: it holds little (see settings.ts). */
+/** Keeps the log and its predecessor, 8 MiB each: little is logged (see settings.ts). */
 export function rotateLog(path: string): void {
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   if (size <= largestLog) return;
   copyFileSync(path, `${path}.1`);
-  truncateSync(path); // Not moved away: a running server goes on writing to this file's end.
+  truncateSync(path); // Truncated, not renamed: a running server keeps appending to this file.
 }

@@ -1,8 +1,9 @@
 /**
- * The postmaster is PostgreSQL's main process. It says in `postmaster.pid` who and how far it is,
- * and refuses to start where that file names a living process. It carries two marks of ours in its
- * command line, which live and die with it: the cluster's id, so that a process which merely has
- * its old pid is told apart, and its owner (pid and birth), so that one whose owner was killed is.
+ * Identifies the postmaster, PostgreSQL's main process. Its `postmaster.pid` contains its pid and
+ * state, and it refuses to start if that file names a living process. Its command line has two
+ * marks of ours, which exist exactly as long as it does: the cluster's id, so that a process with a
+ * reused pid is not mistaken for it, and its owner (pid and start time), so that we can tell
+ * whether the owner was killed.
  */
 import { readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -14,20 +15,20 @@ import type { Endpoint } from "./socket-folder.ts";
 
 export type Found =
   | { readonly kind: "none" }
-  /** Running, and its owner (perhaps this process) watches over it. */
+  /** Running and supervised by its owner (perhaps this process). */
   | { readonly kind: "owned"; readonly pid: number }
-  /** Running, and its owner is no more. */
+  /** Running, but its owner is gone. */
   | { readonly kind: "orphan"; readonly pid: number };
 
 const mark = (folder: DataFolder) => `cluster_name=insulae-${folder.id}`;
 
-/** The arguments by which `findPostmaster` knows the server again. */
+/** The arguments by which `findPostmaster` recognises the server. */
 export function marks(folder: DataFolder): string[] {
   const owner = `${process.pid}:${birthOf(process.pid)}`;
   return ["-c", mark(folder), "-c", `insulae.owner=${owner}`];
 }
 
-/** Finds the server of a data folder; what a dead one left behind is cleared away. */
+/** Finds the server of a data folder, and removes the remains of a dead one. */
 export function findPostmaster(folder: DataFolder): Found {
   const written = readPidFile(folder);
   if (written === undefined) return { kind: "none" };
@@ -40,7 +41,7 @@ export function findPostmaster(folder: DataFolder): Found {
   const isPostgres = command !== undefined && /postgres/.test(command);
   if (isPostgres && !command.includes("cluster_name=insulae-")) {
     throw new EmbeddedError(
-      `A PostgreSQL that Insulae did not start (pid ${written.pid}) runs on ${folder.cluster}: ` +
+      `A PostgreSQL that Insulae did not start (pid ${written.pid}) is running on ${folder.cluster}: ` +
         "stop it, and start again.",
     );
   }
@@ -52,27 +53,27 @@ export function findPostmaster(folder: DataFolder): Found {
 export const isRunning = (folder: DataFolder, pid: number): boolean =>
   commandLine(pid)?.includes(mark(folder)) ?? false;
 
-/** Where the running server is reached. */
+/** The endpoint of the running server. */
 export function readEndpoint(folder: DataFolder): Endpoint {
   const written = readPidFile(folder);
-  if (written === undefined) throw new EmbeddedError("PostgreSQL ended while it was starting");
+  if (written === undefined) throw new EmbeddedError("PostgreSQL exited while it was starting");
   return { port: Number(written.lines[3]), socketFolder: written.lines[4] ?? "" };
 }
 
-/** What `postmaster.pid` says (PostgreSQL documentation, "Database File Layout"). */
+/** Parses `postmaster.pid` (PostgreSQL documentation, "Database File Layout"). */
 function readPidFile(folder: DataFolder) {
   try {
     const content = readFileSync(join(folder.cluster, "postmaster.pid"), "utf8");
     const lines = content.split("\n");
     const pid = Math.abs(Number.parseInt(lines[0] ?? "", 10));
-    // Just made, and not yet written: whoever makes it is alive, and about to write it.
+    // Just created and not written yet: its creator is alive.
     return Number.isNaN(pid) ? undefined : { content, lines, pid };
   } catch {
     return undefined;
   }
 }
 
-/** Taken aside first: another start may have cleared it away meanwhile, and begun a server. */
+/** Renames it first: another start may have removed it meanwhile and launched a server. */
 function removeStale(folder: DataFolder, content: string): void {
   const path = join(folder.cluster, "postmaster.pid");
   const aside = `${path}.stale-${process.pid}`;
@@ -86,9 +87,10 @@ function removeStale(folder: DataFolder, content: string): void {
 }
 
 /**
- * Waits until the server takes connections. After a crash it first replays its log, which may take
- * a while; `log` hears of that.
- * @returns false if `ended()` came true first, or the server has another pid or none.
+ * Waits until the server accepts connections. After a crash it first replays its write-ahead log,
+ * which may take a while and is reported to `log`.
+ *
+ * @returns false if `ended()` became true first, or the server has a different pid or none
  */
 export async function untilReady(
   folder: DataFolder,
@@ -102,7 +104,7 @@ export async function untilReady(
     if (written?.pid === pid && written.lines[7]?.trim() === "ready") return true;
     if (Date.now() - toldAt > 3000) {
       toldAt = Date.now();
-      log("PostgreSQL is still starting (after a crash it first replays its log) …");
+      log("PostgreSQL is still starting (after a crash it replays its write-ahead log) …");
     }
     await sleep(10);
   }
@@ -112,18 +114,18 @@ export async function untilReady(
 export interface ShutDownOptions {
   readonly send: (name: NodeJS.Signals) => void;
   readonly ended: () => boolean;
-  /** What the server has done so far; the same text twice: nothing in between. */
+  /** A text that changes whenever the server has done something. */
   readonly work: () => string;
   readonly log: (message: string) => void;
-  /** For how long it may do nothing before it is given up. Default 30,000. */
+  /** How long it may be idle before giving up, in milliseconds. Default 30,000. */
   readonly patienceMs?: number;
 }
 
 /**
  * Shuts the server down ("fast" mode): open transactions are rolled back, and a checkpoint writes
- * everything to disk, so that the next start has nothing to replay. That takes as long as it takes, and
- * `log` hears of it. A server that does nothing any more is stopped at once instead ("immediate" mode),
- * and replays its log at the next start.
+ * everything to disk, so that the next start has nothing to replay. This takes as long as it needs,
+ * and is reported to `log`. A server that makes no progress is stopped immediately ("immediate"
+ * mode) and replays its log at the next start.
  */
 export async function shutDown(options: ShutDownOptions): Promise<void> {
   const { send, ended, work, log, patienceMs = 30_000 } = options;
@@ -140,7 +142,7 @@ export async function shutDown(options: ShutDownOptions): Promise<void> {
       [seen, changedAt] = [done, now];
       log("PostgreSQL is writing its checkpoint, so that the next start is quick …");
     } else if (now - changedAt >= patienceMs) {
-      log("PostgreSQL does nothing any more: it is stopped at once …");
+      log("PostgreSQL makes no progress: stopping it immediately …");
       send("SIGQUIT");
       lookAt = Number.POSITIVE_INFINITY;
     }

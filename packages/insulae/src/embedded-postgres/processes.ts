@@ -1,23 +1,23 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 
-/** The command line of a running process, its arguments separated by newlines or spaces. */
+/** A running process's command line, with arguments separated by newlines or spaces. */
 export function commandLine(pid: number): string | undefined {
   if (process.platform !== "linux") return ps(pid, "command=");
   const text = readProc(pid, "cmdline")?.replaceAll("\0", "\n");
-  return text === "" ? undefined : text; // Empty: it has ended, and its parent has not looked yet.
+  return text === "" ? undefined : text; // empty: a zombie
 }
 
-/** Names one process for good: a later process with the same pid has another birth. */
+/** Identifies a process uniquely: a later one with the same pid has another start time. */
 export function birthOf(pid: number): string | undefined {
   if (process.platform !== "linux") return ps(pid, "lstart=")?.replace(/[^0-9A-Za-z]+/g, ".");
-  // Field 22 (proc(5)): the start in clock ticks.
+  // Field 22 (proc(5)): the start time in clock ticks.
   return statOf(pid)?.[19];
 }
 
 /**
- * What the process and its children have done so far, as text: it changes while any of them computes,
- * reads or writes. A process that waits for the disk (state D) counts as working.
+ * A text that changes whenever the process or a child computes, reads or writes. Waiting for the
+ * disk (state D) counts as working.
  */
 export function workOf(pid: number): string {
   if (process.platform !== "linux") {
@@ -31,17 +31,19 @@ export function workOf(pid: number): string {
   return family.map((name) => `${name} ${linuxWork(statOf(name) ?? [])}`).join();
 }
 
-/** proc(5): fields 14 and 15 are processor time, 42 is time spent waiting for a disk, in ticks. */
+/** proc(5): fields 14 and 15 are processor time, 42 is time waiting for a disk, in ticks. */
 function linuxWork(stat: readonly string[]): string {
   if (stat[0] === "D") return String(performance.now());
   return `${stat[11]} ${stat[12]} ${stat[39]}`;
 }
 
-/** The fields of `/proc/<pid>/stat` from the third on: the second may hold spaces and brackets. */
+/**
+ * The fields of `/proc/<pid>/stat` from the third on: the second may contain spaces and brackets.
+ */
 const statOf = (pid: number | string): string[] | undefined =>
   readProc(pid, "stat")?.replace(/^.*\)/s, "").trim().split(" ");
 
-/** Sends a signal. @returns whether that was permitted; to a process that has ended, it is. */
+/** Sends a signal. @returns whether that was permitted; also true for a process that has exited */
 export function send(pid: number, name: NodeJS.Signals): boolean {
   try {
     process.kill(pid, name);

@@ -10,7 +10,7 @@ import { startEmbedded } from "./supervisor.ts";
 const daemon = 1;
 const nodeIsReachable = canReach({ uid: daemon, gid: daemon }, process.execPath);
 
-// In a container everything is done by root, who may not run PostgreSQL.
+// In a container everything runs as root, who may not run PostgreSQL.
 describe.runIf(process.geteuid?.() === 0)("as root", () => {
   let folder: string;
   beforeEach(() => {
@@ -22,7 +22,7 @@ describe.runIf(process.geteuid?.() === 0)("as root", () => {
     const server = await startEmbedded({ dataDir, durable: false });
     const connection = new pg.Client({ connectionString: server.url });
     await connection.connect();
-    // Reads and writes files of its own, by whatever path it was given.
+    // Reads and writes its own files, by whatever path it was given.
     await connection.query("create table t as select generate_series(1, 1000) as n; checkpoint");
     await connection.query("alter system set work_mem = '5MB'");
     await connection.query("select pg_reload_conf()");
@@ -32,7 +32,7 @@ describe.runIf(process.geteuid?.() === 0)("as root", () => {
     await again.stop();
   }
 
-  test("a data folder below a folder that is root's alone works", async () => {
+  test("a data folder below a folder that only root can enter works", async () => {
     const dataDir = join(folder, "private", "data");
     mkdirSync(join(folder, "private"), { mode: 0o700 });
     await serves(dataDir);
@@ -47,7 +47,7 @@ describe.runIf(process.geteuid?.() === 0)("as root", () => {
     await serves(dataDir);
   });
 
-  test("a data folder of an ordinary user's is served as that user, who can then start it", async () => {
+  test("a data folder owned by an ordinary user is served as that user, who can start it afterwards", async () => {
     chmodSync(folder, 0o755);
     const dataDir = join(folder, "data");
     mkdirSync(dataDir, { mode: 0o700 });

@@ -1,26 +1,26 @@
 /**
- * PostgreSQL refuses to run as root, so a supervisor that is root (in a container, under sudo) runs
- * it as somebody else: the owner of the data folder if that is not root, otherwise the system's
- * `postgres`, otherwise `nobody`. That user often cannot walk down to the data folder (`/root` is
- * 0700). On Linux this is no obstacle: the supervisor enters the folder while it is still root, and
- * the server finds it as `/proc/self/cwd`, which needs no permission on the folders above.
+ * PostgreSQL refuses to run as root. A supervisor running as root (in a container, under sudo)
+ * therefore runs it as another user: the owner of the data folder if that is not root, otherwise
+ * the system's `postgres`, otherwise `nobody`. That user often can't traverse the path to the data
+ * folder (`/root` is 0700). On Linux that is no obstacle: the supervisor enters the folder as root,
+ * and the server uses `/proc/self/cwd`, which needs no permission on parent folders.
  */
 import { readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { EmbeddedError } from "./failure.ts";
 
-/** Whom the server runs as; undefined: as ourselves. */
+/** The user to run the server as; undefined: the current one. */
 export type ServerUser = { readonly uid: number; readonly gid: number } | undefined;
 
 /**
- * @param root the data folder.
- * @param cluster the cluster in it; who owns that, if it is there, has to run it.
+ * @param root the data folder
+ * @param cluster the cluster in it; if it exists, its owner has to run it
  */
 export function chooseServerUser(root: string, cluster: string): ServerUser {
   if (process.geteuid?.() !== 0) return undefined;
   const found = statSync(cluster, { throwIfNoEntry: false });
   if (found !== undefined && found.uid !== 0) return { uid: found.uid, gid: found.gid };
-  // `initdb` insists that its user has a name.
+  // `initdb` requires that its user has a name.
   const users = readUsers();
   const owner = statSync(root).uid;
   const wanted = [
@@ -30,8 +30,8 @@ export function chooseServerUser(root: string, cluster: string): ServerUser {
   const user = wanted.find((candidate) => candidate !== undefined);
   if (user !== undefined) return { uid: user.uid, gid: user.gid };
   throw new EmbeddedError(
-    "PostgreSQL cannot run as root, and there is neither a user postgres nor nobody to run it as. " +
-      "Make one of them, start as another user, or set DATABASE_URL to a PostgreSQL of your own.",
+    "PostgreSQL cannot run as root, and neither of the users postgres and nobody exists. " +
+      "Create one of them, run as another user, or set DATABASE_URL to a PostgreSQL of your own.",
   );
 }
 
@@ -48,7 +48,7 @@ function readUsers(): { name: string; uid: number; gid: number }[] {
   }
 }
 
-/** Whether the user may walk down to `path` (ACLs are not looked at). */
+/** Whether the user can traverse the path (ignoring ACLs). */
 export function canReach(user: ServerUser, path: string): boolean {
   if (user === undefined) return true;
   for (let folder = dirname(path); ; folder = dirname(folder)) {
@@ -59,12 +59,12 @@ export function canReach(user: ServerUser, path: string): boolean {
   }
 }
 
-/** How the server is to be told of its data folder, given that it is started inside it. */
+/** The data folder's path for the server, which is started inside it. */
 export function pathForServer(user: ServerUser, folder: string): string {
   if (canReach(user, folder)) return folder;
   if (process.platform === "linux") return "/proc/self/cwd";
   throw new EmbeddedError(
     `PostgreSQL cannot run as root, and no other user can reach ${folder}. Set DATA_DIR to a folder ` +
-      "below folders that everybody may enter, or start as another user.",
+      "below folders that everybody may enter, or run as another user.",
   );
 }

@@ -11,7 +11,7 @@ let server: Embedded;
 let connection: pg.Client;
 
 beforeAll(async () => {
-  process.env.LANG = process.env.LC_ALL = "xx_XX.UTF-8"; // A locale that exists nowhere.
+  process.env.LANG = process.env.LC_ALL = "xx_XX.UTF-8"; // a locale that does not exist
   process.env.PGDATA = "/nowhere";
   server = await startEmbedded({ dataDir });
   connection = new pg.Client({ connectionString: server.url });
@@ -31,7 +31,7 @@ afterAll(() => {
 
 const first = async (sql: string) => (await connection.query(sql)).rows[0];
 
-test("it is durable, with checksums, and takes a hundred connections", async () => {
+test("the server is durable, with checksums, and allows a hundred connections", async () => {
   const names = ["fsync", "full_page_writes", "synchronous_commit", "data_checksums"];
   const { rows } = await connection.query("select setting from pg_settings where name = any($1)", [
     names,
@@ -48,7 +48,7 @@ test("text is UTF-8, sorted by code point, with upper and lower case of every sc
   });
 });
 
-test("it listens on no TCP port, and lets nobody in without the password", async () => {
+test("it listens on no TCP port, and requires the password", async () => {
   expect(await first("show listen_addresses")).toEqual({ listen_addresses: "" });
   const url = new URL(server.url);
   url.password = "guessed";
@@ -57,7 +57,7 @@ test("it listens on no TCP port, and lets nobody in without the password", async
   await stranger.end();
 });
 
-test("no value of a statement gets into the log", async () => {
+test("no value of a statement is logged", async () => {
   await connection.query("create temp table secrets (name text unique)");
   await connection.query("insert into secrets values ('planted')");
   await expect(connection.query("insert into secrets values ('planted')")).rejects.toThrow();
@@ -72,7 +72,7 @@ test("no value of a statement gets into the log", async () => {
   expect(log).not.toContain("planted");
 });
 
-test("a port is listened on beside the socket, on the loopback address only", async () => {
+test("a port is listened on besides the socket, on the loopback address only", async () => {
   await connection.end();
   await server.stop();
   const port = 20_000 + (process.pid % 10_000);

@@ -4,10 +4,10 @@ import type { Endpoint } from "./socket-folder.ts";
 export type Settings = Readonly<Record<string, string | number | boolean>>;
 
 export interface SettingsOptions {
-  /** False: nothing survives a crash of the machine, and all is faster. For tests. */
+  /** False: faster, but nothing survives a crash of the machine. For tests. */
   readonly durable: boolean;
   readonly endpoint: Endpoint;
-  /** Also listen on the endpoint's port of 127.0.0.1. */
+  /** Whether to listen on the endpoint's port of 127.0.0.1 too. */
   readonly tcp: boolean;
 }
 
@@ -15,8 +15,8 @@ export interface SettingsOptions {
 export const defaultPort = 5432;
 
 /**
- * The server's settings. They are given on the command line, so that they are always this version's;
- * what is not named here can be set in `postgresql.conf` of the data folder.
+ * The server's settings. They are passed on the command line, so they are always this version's;
+ * others can be set in `postgresql.conf` in the data folder.
  */
 export function serverSettings(options: SettingsOptions): Settings {
   return {
@@ -26,7 +26,7 @@ export function serverSettings(options: SettingsOptions): Settings {
     port: options.endpoint.port,
     max_connections: 100,
     shared_buffers: totalmem() < 4 * 2 ** 30 ? "128MB" : "256MB",
-    jit: "off", // Our statements are short: compiling them costs more than it saves.
+    jit: "off", // our statements are short: compiling costs more than it saves
     password_encryption: "scram-sha-256",
     ...quietLog,
     ...(options.durable ? durable : disposable),
@@ -34,9 +34,9 @@ export function serverSettings(options: SettingsOptions): Settings {
 }
 
 /**
- * No tenant's values in the log: neither statements nor parameters nor the DETAIL of an error
- * ("Key (email)=(…) already exists"), nor the errors themselves ("invalid input syntax: …"): those
- * are the application's to log. Left are start, stop, crashes, and refused connections.
+ * Keeps tenants' values out of the log: neither statements nor parameters nor the DETAIL of an
+ * error ("Key (email)=(…) already exists"), nor errors themselves ("invalid input syntax: …"); the
+ * application logs those. What remains: start, stop, crashes, and refused connections.
  */
 const quietLog: Settings = {
   log_destination: "stderr",
@@ -59,7 +59,8 @@ const quietLog: Settings = {
 const durable: Settings = {
   fsync: "on",
   full_page_writes: "on",
-  // Cloning a database writes all of it to the log: 31 ms, and 330 ms with pglz, all this build has.
+  // Cloning a database writes all of it to the WAL: 31 ms, and 330 ms with pglz, the only method of
+  // this build.
   wal_compression: "off",
 };
 

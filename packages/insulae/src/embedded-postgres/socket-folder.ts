@@ -1,8 +1,9 @@
 /**
- * A Unix socket is faster than loopback TCP, needs no free port, and other users cannot even knock.
- * But its path may have at most 103 bytes (macOS; 107 on Linux), every folder above must be open to
- * the server's user, and some file systems (a folder shared with a virtual machine) have no sockets.
- * So it is in the data folder where that works, otherwise in a private folder of a short path.
+ * Chooses the folder of the Unix socket. A socket is faster than loopback TCP, needs no free port,
+ * and is inaccessible to other users. But its path is limited to 103 bytes (macOS; 107 on Linux),
+ * the server's user must be able to traverse all parent folders, and some file systems (a folder
+ * shared with a virtual machine) don't support sockets. So it is in the data folder if possible,
+ * otherwise in a private folder with a short path.
  */
 import { lstatSync, mkdirSync, rmdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -12,7 +13,7 @@ import { type DataFolder, giveTo } from "./data-folder.ts";
 import { EmbeddedError } from "./failure.ts";
 import { canReach, type ServerUser } from "./server-user.ts";
 
-/** Where a server is reached: the socket's file is named by the port. */
+/** Where to reach a server: the port names the socket's file. */
 export interface Endpoint {
   readonly socketFolder: string;
   readonly port: number;
@@ -20,7 +21,7 @@ export interface Endpoint {
 
 const longestPath = 103;
 
-/** Where the socket is to be; the same for the same data folder, so that its URL stays. */
+/** The same for the same data folder, so that its URL stays. */
 export async function chooseSocketFolder(folder: DataFolder): Promise<string> {
   const name = `insulae-${folder.id}`;
   const shared = [process.env.XDG_RUNTIME_DIR, tmpdir(), "/tmp"]
@@ -32,8 +33,8 @@ export async function chooseSocketFolder(folder: DataFolder): Promise<string> {
     if (await isUsable(path, folder.user)) return path;
   }
   throw new EmbeddedError(
-    `None of ${candidates.join(", ")} can hold the socket of PostgreSQL: each is too long a path, ` +
-      "somebody else's, or not writable. Set TMPDIR to a folder of your own with a short path.",
+    `None of ${candidates.join(", ")} can hold PostgreSQL's socket: each path is too long, ` +
+      "belongs to somebody else, or is not writable. Set TMPDIR to a folder of your own with a short path.",
   );
 }
 
@@ -41,7 +42,7 @@ async function isUsable(path: string, user: ServerUser): Promise<boolean> {
   try {
     if (!canReach(user, path)) return false;
     makeSocketFolder(path, user);
-    // In a shared folder, anybody may have made something of that name.
+    // In a shared folder, anybody may have created something of that name.
     const found = lstatSync(path);
     const owner = user?.uid ?? process.geteuid?.();
     const isPrivate = found.isDirectory() && found.uid === owner && (found.mode & 0o077) === 0;
@@ -51,7 +52,7 @@ async function isUsable(path: string, user: ServerUser): Promise<boolean> {
   }
 }
 
-/** Makes the folder if it is not there. */
+/** Creates the folder if missing. */
 export function makeSocketFolder(path: string, user: ServerUser): void {
   try {
     mkdirSync(path, { mode: 0o700 });
@@ -66,7 +67,7 @@ export function removeSocketFolder(path: string): void {
   try {
     rmdirSync(path);
   } catch {
-    // Not empty: another server is there already.
+    // Not empty: another server is using it.
   }
 }
 

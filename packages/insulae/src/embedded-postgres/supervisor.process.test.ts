@@ -19,7 +19,7 @@ import { shutDown } from "./postmaster.ts";
 import { commandLine, workOf } from "./processes.ts";
 import { type Embedded, startEmbedded } from "./supervisor.ts";
 
-// One cluster for the file: `initdb` is the slow part. Each test leaves it stopped.
+// One cluster for the file, because `initdb` is slow. Each test leaves it stopped.
 const dataDir = mkdtempSync(join(tmpdir(), "insulae-supervisor-"));
 const pidFile = join(dataDir, "postgres", "data", "postmaster.pid");
 const start = () => startEmbedded({ dataDir, durable: false });
@@ -74,7 +74,7 @@ function killWatchdogOf(owner: number): void {
   process.kill(Number(watchdog?.[0]), "SIGKILL");
 }
 
-test("what was written is there after a restart, and the address is the same", async () => {
+test("written data exists after a restart, at the same URL", async () => {
   const first = await start();
   expect(first.started).toBe(true);
   await query(first.url, "create table kept as select 42 as answer");
@@ -85,7 +85,7 @@ test("what was written is there after a restart, and the address is the same", a
   await second.stop();
 });
 
-test("the server is out of reach of a Ctrl-C, which goes to the terminal's process group", async () => {
+test("the server doesn't receive Ctrl-C, which goes to the terminal's process group", async () => {
   const server = await start();
   const groups = execFileSync("ps", ["-o", "pgid=", "-p", `${process.pid},${serverPid()}`]);
   expect(new Set(String(groups).trim().split(/\s+/)).size).toBe(2);
@@ -100,17 +100,17 @@ test("stopping is orderly, and leaves no process", async () => {
   expect(existsSync(pidFile)).toBe(false);
 });
 
-test("a client in the middle of a transaction does not hold up the stop", async () => {
+test("a client in a transaction does not delay the stop", async () => {
   const server = await start();
   const connection = new pg.Client({ connectionString: server.url });
-  connection.on("error", () => {}); // It is cut off.
+  connection.on("error", () => {}); // it will be disconnected
   await connection.connect();
   await connection.query("begin; create table unfinished (id int)");
   await server.stop();
   await connection.end().catch(() => {});
 });
 
-test("a checkpoint that takes long is waited for, and the next start replays nothing", async () => {
+test("a long checkpoint is awaited, and the next start replays nothing", async () => {
   const heard: string[] = [];
   const server = await startEmbedded({ dataDir, durable: false, log: (text) => heard.push(text) });
   await query(server.url, "create table written as select generate_series(1, 1000) as id");
@@ -118,7 +118,7 @@ test("a checkpoint that takes long is waited for, and the next start replays not
   const [checkpointer] = await query(server.url, checkpointers);
   process.kill(Number(checkpointer), "SIGSTOP");
   const stopped = server.stop();
-  // Until it has been waited for longer than a stop usually takes.
+  // Until it has waited longer than a stop usually takes.
   await until("it says why it waits", () => /checkpoint/.test(heard.join()), 10_000);
   process.kill(Number(checkpointer), "SIGCONT");
   await stopped;
@@ -132,7 +132,7 @@ test("a checkpoint that takes long is waited for, and the next start replays not
   expect(lastStart).not.toMatch(/not properly shut down/);
 });
 
-describe("a server that is told to shut down", () => {
+describe("a server that is shutting down", () => {
   const shutDownWith = async (work: () => string) => {
     const sent: string[] = [];
     const heard: string[] = [];
@@ -146,13 +146,13 @@ describe("a server that is told to shut down", () => {
     return sent;
   };
 
-  test("is left alone while it works, and stopped at once when it does nothing any more", async () => {
+  test("is left alone while it makes progress, and stopped immediately otherwise", async () => {
     let done = 0;
     expect(await shutDownWith(() => String(++done))).toEqual(["SIGINT"]);
     expect(await shutDownWith(() => "as before")).toEqual(["SIGINT", "SIGQUIT"]);
   });
 
-  test("counts as working while one of its processes does", async () => {
+  test("makes progress while one of its processes does", async () => {
     const server = await start();
     const before = workOf(serverPid());
     const client = new pg.Client({ connectionString: server.url });
@@ -164,19 +164,19 @@ describe("a server that is told to shut down", () => {
   });
 });
 
-describe("a pid file that was left behind", () => {
+describe("a leftover pid file", () => {
   const stale = (pid: number) =>
     writeFileSync(pidFile, `${pid}\n${dataDir}\n1\n5432\n/tmp\n\n1 1\n`);
 
-  test("by a process that is dead does not matter", async () => {
+  test("of a dead process is ignored", async () => {
     const ended = spawn("true");
     await once(ended, "exit");
     stale(Number(ended.pid));
     await (await start()).stop();
   });
 
-  test("whose pid belongs to another process now does not matter, nor to that process", async () => {
-    // Of the server's user: one of another user's, PostgreSQL itself sees through.
+  test("whose pid is another process's now is ignored, and that process is left alone", async () => {
+    // A process of the server's user: PostgreSQL itself recognises those of other users.
     const { uid, gid } = statSync(join(dataDir, "postgres", "data"));
     const other = spawn("sleep", ["60"], process.geteuid?.() === 0 ? { uid, gid } : {});
     await once(other, "spawn");
@@ -187,7 +187,7 @@ describe("a pid file that was left behind", () => {
     await once(other, "exit");
   });
 
-  test("by a PostgreSQL of somebody else's is respected", async () => {
+  test("of somebody else's PostgreSQL is respected", async () => {
     const other = spawn("sleep", ["60"], { argv0: "postgres" });
     await once(other, "spawn");
     stale(Number(other.pid));
@@ -199,7 +199,7 @@ describe("a pid file that was left behind", () => {
 });
 
 describe("two processes on one folder", () => {
-  test("the second attaches, and its stop leaves the server alone", async () => {
+  test("the second attaches, and its stop leaves the server running", async () => {
     const owner = await start();
     const guest = await startElsewhere({ TMPDIR: "/var/tmp", XDG_RUNTIME_DIR: "/nowhere" });
     expect(guest).toMatchObject({ started: false, url: owner.url });
@@ -208,7 +208,7 @@ describe("two processes on one folder", () => {
     await owner.stop();
   });
 
-  test("that start at once have one server between them", async () => {
+  test("that start concurrently share one server", async () => {
     const servers = await Promise.all([start(), start(), startElsewhere()]);
     expect(servers.filter((server) => server.started)).toHaveLength(1);
     expect(new Set(servers.map((server) => server.url)).size).toBe(1);
@@ -216,7 +216,7 @@ describe("two processes on one folder", () => {
     await Promise.all([one.stop(), two.stop(), other.end("stop")]);
   });
 
-  test("that start at once on an empty folder make one cluster", async () => {
+  test("that start concurrently on an empty folder create one cluster", async () => {
     const empty = mkdtempSync(join(tmpdir(), "insulae-empty-"));
     const here = startEmbedded({ dataDir: empty, durable: false });
     const servers = await Promise.all([here, startElsewhere({}, empty), startElsewhere({}, empty)]);
@@ -227,7 +227,7 @@ describe("two processes on one folder", () => {
     rmSync(empty, { recursive: true });
   });
 
-  test("the first stops the server when the second has ended, and leaves no process", async () => {
+  test("the first stops the server when the second has finished, and leaves no process", async () => {
     const owner = await start();
     const pid = serverPid();
     const guest = await startElsewhere();
@@ -235,7 +235,7 @@ describe("two processes on one folder", () => {
     const stopping = owner.stop().then(() => {
       stopped = true;
     });
-    // Also for one that comes while the first waits.
+    // Also for one that arrives while the first waits.
     const late = await startElsewhere();
     await guest.end("stop");
     expect(await query(late.url, "select 1")).toEqual([1]);
@@ -245,7 +245,7 @@ describe("two processes on one folder", () => {
     expect(isGone(pid)).toBe(true);
   });
 
-  test("that start while the first stops start the server anew", async () => {
+  test("that start while the first stops restart the server", async () => {
     for (let round = 0; round < 5; round += 1) {
       const owner = await start();
       const stopping = owner.stop();
@@ -255,7 +255,7 @@ describe("two processes on one folder", () => {
     }
   });
 
-  test("the second takes over within a second when the first stops without it", async () => {
+  test("the second takes over within a second when the first stops without waiting", async () => {
     const owner = await startElsewhere();
     const guest = await start();
     expect(guest.started).toBe(false);
@@ -269,14 +269,14 @@ describe("two processes on one folder", () => {
 });
 
 describe("kill -9", () => {
-  test("of the owner ends the server within seconds", async () => {
+  test("of the owner stops the server within seconds", async () => {
     const owner = await startElsewhere();
     const pid = serverPid();
     await owner.end("kill");
     await until("the server ends", () => isGone(pid), 3000);
   });
 
-  test("of the owner does not keep the next start from working", async () => {
+  test("of the owner does not prevent the next start", async () => {
     const owner = await startElsewhere();
     await owner.end("kill");
     const next = await start();
@@ -290,7 +290,7 @@ describe("kill -9", () => {
     const orphan = serverPid();
     killWatchdogOf(owner.pid);
     await owner.end("kill");
-    await sleep(200); // The chance for it to end.
+    await sleep(200); // time for it to exit, if it wrongly did
     expect(isGone(orphan)).toBe(false);
     const next = await start();
     expect(next.started).toBe(true);
@@ -298,7 +298,7 @@ describe("kill -9", () => {
     await next.stop();
   });
 
-  test("of the server: it is started again, and committed rows are there", async () => {
+  test("of the server: it is restarted with all committed rows", async () => {
     const server = await startEmbedded({ dataDir });
     await query(server.url, "create table committed as select 7 as n");
     const killed = serverPid();
@@ -312,7 +312,7 @@ describe("kill -9", () => {
   });
 });
 
-test("a folder of another PostgreSQL version is left alone, and the message says so", async () => {
+test("a folder of another PostgreSQL version is left unchanged, with an explanation", async () => {
   const version = join(dataDir, "postgres", "data", "PG_VERSION");
   const content = readFileSync(version, "utf8");
   writeFileSync(version, "17\n");
@@ -320,13 +320,13 @@ test("a folder of another PostgreSQL version is left alone, and the message says
   writeFileSync(version, content);
 });
 
-test("a data folder that is a file gives an error that says what to do", async () => {
+test("a data folder that is a file is an error with a remedy", async () => {
   const file = join(dataDir, "file");
   writeFileSync(file, "");
   await expect(startEmbedded({ dataDir: file })).rejects.toThrow(/Set DATA_DIR to another folder/i);
 });
 
-test("a failing start says what PostgreSQL said", async () => {
+test("a failed start reports PostgreSQL's output", async () => {
   const settings = { shared_buffers: "nonsense" };
   const failing = startEmbedded({ dataDir, settings });
   await expect(failing).rejects.toThrow(/shared_buffers.*nonsense/);

@@ -1,13 +1,13 @@
 /**
- * Runs a real PostgreSQL for those who have not set up one. One data folder has one server,
- * whichever process comes first. That process owns it, and stops it when it stops itself; others
- * that start on the same folder meanwhile (the CLI beside the server) attach. An owner that is done
- * waits some seconds for those attached (attached.ts). If it ends while another is attached, that
- * one starts the server anew within a second, and owns it.
+ * Runs a PostgreSQL for users who have not set one up. A data folder has one server, started by the
+ * first process. That process owns it, and stops it when it exits; others that start on the same
+ * folder meanwhile (the CLI while the server runs) attach. Before stopping, the owner waits some
+ * seconds for attached processes (attached.ts). If the owner exits while another process is
+ * attached, that one restarts the server within a second and owns it.
  *
- *     start: found owned ──────────────▶ attached ──(it ends)──▶ start
+ *     start: found owned ──────────────▶ attached ──(it exits)─▶ start
  *            found orphan ─(shut down)─▶ start
- *            found none ───(launch)────▶ owner ─────(it ends)──▶ start, unless we stopped it
+ *            found none ───(launch)────▶ owner ─────(it exits)─▶ start, unless we stopped it
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
@@ -22,28 +22,28 @@ import { defaultPort, type Settings, serverSettings } from "./settings.ts";
 import { chooseSocketFolder, type Endpoint, removeSocketFolder } from "./socket-folder.ts";
 
 export interface EmbeddedOptions {
-  /** Holds everything; made if it is not there. */
+  /** The folder for everything; created if missing. */
   readonly dataDir: string;
-  /** Also listen on this port of 127.0.0.1, for tools that cannot use a Unix socket. */
+  /** Also listen on this port of 127.0.0.1, for tools that can't use a Unix socket. */
   readonly port?: number;
-  /** False for tests only: faster, and nothing survives a crash of the machine. */
+  /** False for tests only: faster, but nothing survives a crash of the machine. */
   readonly durable?: boolean;
-  /** PostgreSQL settings that replace ours. */
+  /** PostgreSQL settings that override ours. */
   readonly settings?: Settings;
-  /** Hears of what takes long or goes wrong. */
+  /** Reports problems and slow operations. */
   readonly log?: (message: string) => void;
-  /** Hears what begins, where the first start or any start takes a while. */
+  /** Reports the beginning of steps that may take a while. */
   readonly note?: (message: string) => void;
 }
 
 export interface Embedded {
-  /** As the administrator (superuser), to the database `insulae`; the same after a restart. */
+  /** The administrator's (superuser's) URL of the database `insulae`; the same after a restart. */
   readonly url: string;
-  /** Whether this process started the server, rather than finding it running. */
+  /** Whether this process started the server, rather than attaching to it. */
   readonly started: boolean;
   /**
-   * Stops the server, once the processes that attached to it have ended (10 s at most) and its checkpoint is
-   * written; one that another process owns is left alone. `log` hears of it where that takes long.
+   * Stops the server once the attached processes have finished (at most 10 s) and its checkpoint is
+   * written. A server owned by another process keeps running. Slow steps are reported to `log`.
    */
   stop(): Promise<void>;
 }
@@ -51,9 +51,9 @@ export interface Embedded {
 const databaseName = "insulae";
 
 /**
- * Starts the PostgreSQL of a data folder, or attaches to it if it runs.
+ * Starts a data folder's PostgreSQL, or attaches to it if it is running.
  *
- * @throws EmbeddedError if it cannot, with what to do about it.
+ * @throws EmbeddedError with the reason and a remedy
  * @example
  * const { url, stop } = await startEmbedded({ dataDir: ".insulae" });
  */
@@ -80,7 +80,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
         letGo = await holdServer(connectionUrl(folder, readEndpoint(folder)));
         return running;
       } catch (error) {
-        // Unless it refuses, its owner has just stopped it.
+        // Unless the server refused us, its owner has just stopped it.
         if (isAnswer(error) || attempt >= 20) throw error;
         await sleep(100);
       }
@@ -90,7 +90,8 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     if (endpoint !== undefined) removeSocketFolder(endpoint.socketFolder);
     throw error;
   });
-  // Another process may have chosen differently. It stays so, even if this one takes over.
+  // Another process may have chosen a different endpoint. It stays, even if this process takes
+  // over.
   endpoint = readEndpoint(folder);
   const { socketFolder } = endpoint;
   const url = connectionUrl(folder, endpoint);
@@ -112,7 +113,7 @@ function connectionUrl(folder: DataFolder, endpoint: Endpoint): string {
   return `postgres://${administrator}:${folder.password}@${host}/${databaseName}?sslmode=disable`;
 }
 
-/** Made by whoever connects first after `initdb`: that need not be who ran it. */
+/** Created by whoever connects first after `initdb`, not necessarily the one who ran it. */
 async function ensureDatabase(url: string): Promise<void> {
   const connection = new pg.Client({ connectionString: url });
   try {

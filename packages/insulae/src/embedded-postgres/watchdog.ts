@@ -1,8 +1,8 @@
 /**
- * The server must not outlive us, even if we are killed with -9 and can do nothing more. So a small
- * shell script waits on a pipe whose other end is ours: when we are gone, the pipe closes, and it
- * shuts the server down, with a minute for its checkpoint. Like the server it is in a session of its
- * own: Ctrl-C in a terminal reaches us alone, and our orderly stop comes first.
+ * Stops the server when we exit, even by SIGKILL. A small shell script waits on a pipe from us:
+ * when it closes, the script shuts the server down, with a minute for its checkpoint. Like the
+ * server it is in its own session, so Ctrl-C in a terminal reaches only us, and our orderly stop
+ * comes first.
  */
 import { spawn } from "node:child_process";
 import { EmbeddedError } from "./failure.ts";
@@ -24,15 +24,15 @@ done
 kill -QUIT "$server"`;
 
 export interface Watchdog {
-  /** Tells which process ends with us. To be called at once when it has been started. */
+  /** Sets the process to stop when we exit. Call this at once after starting it. */
   guard(pid: number): void;
-  /** Has it send a signal, which we may not (root without CAP_KILL). */
+  /** Makes it send a signal that we may not send (root without CAP_KILL). */
   send(name: NodeJS.Signals): void;
-  /** Ends it without harm: the server has been stopped, or never started. */
+  /** Ends the watchdog without effect: the server was stopped, or never started. */
   dismiss(): void;
 }
 
-/** Starts a watchdog, which has to be there before the server is. */
+/** Starts a watchdog; do this before starting the server. */
 export function startWatchdog(user: ServerUser): Watchdog {
   const child = spawn("/bin/sh", ["-c", script], {
     ...user,
@@ -40,9 +40,10 @@ export function startWatchdog(user: ServerUser): Watchdog {
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
   });
-  child.on("error", () => {}); // Without a pid, which is looked at below.
-  child.stdin.on("error", () => {}); // It has ended already: nothing to tell it.
-  if (child.pid === undefined) throw new EmbeddedError("Cannot run /bin/sh, which watches over us");
+  child.on("error", () => {}); // Then there is no pid, which is checked below.
+  child.stdin.on("error", () => {}); // It has exited already.
+  if (child.pid === undefined)
+    throw new EmbeddedError("Cannot run /bin/sh, which is needed to stop PostgreSQL reliably");
   child.unref();
   if ("unref" in child.stdin && typeof child.stdin.unref === "function") child.stdin.unref();
   return {

@@ -13,6 +13,7 @@ import { idempotency } from "./idempotency/idempotency.feature.ts";
 import { identityProviders } from "./identity-providers/identity-providers.feature.ts";
 import { impersonations } from "./impersonations/impersonations.feature.ts";
 import { invitations } from "./invitations/invitations.feature.ts";
+import { isolation } from "./isolation/isolation.feature.ts";
 import { jobs } from "./jobs/jobs.feature.ts";
 import { logs } from "./logs/logs.feature.ts";
 import { mailFeedback } from "./mail-feedback/mail-feedback.feature.ts";
@@ -44,6 +45,7 @@ export const coreFeatures: readonly Feature[] = [
   accounts,
   tenants,
   servers,
+  isolation,
   users,
   roles,
   factors,

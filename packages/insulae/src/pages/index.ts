@@ -1,6 +1,5 @@
 import type { Config } from "../config/config.ts";
 import type { Page } from "../kernel/http/server/html-pages.ts";
-import { actionPages } from "./action-pages.ts";
 import { firstPage } from "./first-page.ts";
 import { mailsPage } from "./mails-page.ts";
 
@@ -9,17 +8,21 @@ interface PagesOptions {
   /** The application's name. */
   readonly name: string;
   readonly version: string;
+  /** At `/` as well, instead of the first page. */
+  readonly hasConsole: boolean;
 }
 
-/**
- * The server's pages by path. In production these are at most the ones behind links in e-mails,
- * which reveal nothing about the server.
- */
-export function pagesOf({ config, name, version }: PagesOptions): Readonly<Record<string, Page>> {
+/** The server's pages by path. In production there are none. */
+export function pagesOf({
+  config,
+  name,
+  version,
+  hasConsole,
+}: PagesOptions): Readonly<Record<string, Page>> {
+  if (config.env === "production") return {};
   const mails = config.mail === "capture";
   return {
-    ...(config.appUrl === config.baseUrl && actionPages(name)),
-    ...(config.env !== "production" && {
+    ...(!hasConsole && {
       "/": firstPage({
         name,
         version,
@@ -29,7 +32,7 @@ export function pagesOf({ config, name, version }: PagesOptions): Readonly<Recor
         mails,
         metricsToken: config.metricsToken !== undefined,
       }),
-      ...(mails && { "/dev/mails": mailsPage(name) }),
     }),
+    ...(mails && { "/dev/mails": mailsPage(name) }),
   };
 }

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 
 /**
- * Any text, halves of surrogate pairs included. What fast-check calls `binary` is the same, and takes
- * most of a second of each file to make.
+ * Any string, including lone surrogates. Equivalent to fast-check's `binary` unit, which takes most
+ * of a second per file to build.
  */
 export const anyText = (constraints: { readonly maxLength?: number } = {}) =>
   fc.string({ ...constraints, unit: fc.nat(0x10_ffff).map((code) => String.fromCodePoint(code)) });

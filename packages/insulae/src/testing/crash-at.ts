@@ -2,8 +2,8 @@ import pg from "pg";
 import type { TestApp as App } from "./test-app.ts";
 
 /**
- * While `work` runs, PostgreSQL refuses to touch a table of the control plane: as if the process had
- * died there.
+ * Makes PostgreSQL refuse an operation on a table of the control plane while `work` runs, as if the
+ * process had died there.
  *
  * @example
  * await crashAt(app, "insert", "memberships", async () => { … });

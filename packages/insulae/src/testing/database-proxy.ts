@@ -1,6 +1,6 @@
 /**
- * A TCP proxy before PostgreSQL, for what a network or a pooler does to connections. It does it to those
- * that listen (`LISTEN`), and forwards the others.
+ * A TCP proxy in front of PostgreSQL that simulates failures of networks and poolers on listening
+ * connections (`LISTEN`), and forwards all others.
  */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
@@ -8,11 +8,11 @@ import { parseIntoClientConfig } from "pg-connection-string";
 
 export interface DatabaseProxy {
   readonly url: string;
-  /** From now on nothing more is forwarded, either way, on connections that listen. */
+  /** Stops forwarding in both directions on listening connections. */
   hang(): void;
-  /** From now on notifications are taken out of what PostgreSQL sends. */
+  /** Drops notifications from PostgreSQL. */
   swallow(): void;
-  /** New connections are as they should be; what hangs goes on hanging. */
+  /** New connections work again; hanging ones keep hanging. */
   mend(): void;
   close(): Promise<void>;
 }
@@ -77,7 +77,7 @@ export async function openDatabaseProxy(url: string): Promise<DatabaseProxy> {
   };
 }
 
-/** Cuts the messages of PostgreSQL apart, and leaves notifications (`A`) out. */
+/** Splits PostgreSQL's messages and removes notifications (`A`). */
 function withoutNotifications() {
   let rest = Buffer.alloc(0);
   return (bytes: Buffer, swallows: () => boolean): Buffer => {

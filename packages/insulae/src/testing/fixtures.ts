@@ -1,4 +1,4 @@
-/** What tests of features begin with: tenants, each with a user who calls the API. */
+/** Fixtures of feature tests: tenants, each with a user who calls the API. */
 import type { App } from "../app/app-api.ts";
 import type { SystemRole } from "../kernel/feature/feature.ts";
 import type { Isolation, Tenant } from "../kernel/model/tenant.ts";
@@ -6,11 +6,11 @@ import { createTestUser } from "./test-tenants.ts";
 
 export interface TestReply {
   readonly status: number;
-  /** The body's JSON, with an empty request id; undefined where there is no body. */
+  /** The body's JSON, with the request id blanked; undefined without a body. */
   // Tests read what they expect out of it; a missing field is undefined and fails them.
   // biome-ignore lint/suspicious/noExplicitAny: the shape is what the tests are about
   readonly body: any;
-  /** The body as it was sent, less the request id: what two replies must share to be the same. */
+  /** The body as sent, without the request id, for comparing replies. */
   readonly text: string;
 }
 
@@ -26,11 +26,11 @@ export interface TestMember {
   readonly call: TestCall;
 }
 
-/** An id that nothing has. */
+/** An id that does not exist. */
 export const unknownId = "01900000-0000-7000-8000-000000000000";
 
 /**
- * Makes a tenant with one user, who has the role `user`.
+ * Creates a tenant with one user, who has the role `user`.
  *
  * @example
  * const acme = await createMember(app, "schema");
@@ -47,7 +47,10 @@ export async function createMember(app: App, isolation: Isolation = "pool"): Pro
   return addMember(app, tenant);
 }
 
-/** Has the tenant's events recorded, for a webhook that nobody answers. @returns those that there are */
+/**
+ * Records the tenant's events, for a webhook that nobody answers. @returns a function that reads
+ * them
+ */
 export async function recordEvents(app: App, tenant: Tenant, wanted: readonly string[] = ["*"]) {
   await app.withTenant(tenant, async ({ db, events }) => {
     await db.query(
@@ -65,7 +68,7 @@ export async function recordEvents(app: App, tenant: Tenant, wanted: readonly st
     });
 }
 
-/** Adds one more user to the tenant. */
+/** Adds another user to the tenant. */
 export async function addMember(
   app: App,
   tenant: Tenant,

@@ -1,7 +1,6 @@
 /**
- * A day in the life of an installation: every route that changes something is called, by somebody who may,
- * with all that it needs, so that it succeeds. For tests of what must hold of every route: what is
- * audited, and what is never kept.
+ * Calls every route that changes something, as somebody who may, so that it succeeds. For tests of
+ * what must hold for all routes: what is audited, and what is never stored.
  */
 import type { App } from "../app/app-api.ts";
 import type { Route } from "../kernel/feature/feature.ts";
@@ -15,36 +14,36 @@ import { formOf } from "./test-files.ts";
 import { until } from "./until.ts";
 
 export interface Step {
-  /** `POST /api/v1/contacts/:id`, as the route declares it. */
+  /** `POST /api/v1/contacts/:id`, as the route is declared. */
   readonly route: string;
   readonly status: number;
   readonly requestId: string;
-  /** The answer's body, as it was sent, and the values of its headers. */
+  /** The response's body and header values, as sent. */
   readonly text: string;
 }
 
 export interface FullScenario {
   readonly steps: readonly Step[];
-  /** Keys of all tenants in it. */
+  /** The keys of all its tenants. */
   readonly tenants: readonly string[];
 }
 
 export interface ScenarioOptions {
   readonly app: App;
-  /** What the DNS says; the app must have been made with it. */
+  /** The TXT records; the app must have been created with them. */
   readonly txt: Map<string, string[]>;
-  /** Sent along with every request. */
+  /** Headers of every request. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** Is told of everything that is a secret, before it is sent or as soon as it is given. */
+  /** Called with every secret, before it is sent or as soon as it is received. */
   readonly onSecret?: (secret: string) => void;
-  /** Is told before each request. */
+  /** Called before each request. */
   readonly onCall?: () => void;
 }
 
-/** Everybody's first password. */
+/** Everybody's initial password. */
 export const scenarioPassword = "a-Fine-passphrase-8";
 
-/** @throws Error if a route that should have succeeded did not. */
+/** @throws Error if a route did not succeed */
 export async function runFullScenario(options: ScenarioOptions): Promise<FullScenario> {
   const { app, txt, onSecret = () => {} } = options;
   const steps: Step[] = [];
@@ -109,7 +108,7 @@ export async function runFullScenario(options: ScenarioOptions): Promise<FullSce
     // biome-ignore lint/suspicious/noExplicitAny: as above
     return body as any;
   };
-  /** The token of the newest link to somebody, once there are so many. */
+  /** The token in the newest link sent to somebody, once there are `count`. */
   const linkTo = async (email: string, page: string, count = 1): Promise<string> => {
     const found = await until(`${email} has got ${count} links to ${page}`, async () => {
       const { body } = await call("GET /dev/mails", { query: `?to=${encodeURIComponent(email)}` });
@@ -155,7 +154,7 @@ export async function runFullScenario(options: ScenarioOptions): Promise<FullSce
     body: { tenant: "acme" },
   });
 
-  // A member's comings and goings.
+  // A member joins and leaves.
   const ada = "ada@example.com";
   const signedIn = await register(ada, { username: "ada" }, "acme");
   noted(
@@ -265,7 +264,7 @@ export async function runFullScenario(options: ScenarioOptions): Promise<FullSce
   txt.set(claim.verification.name, [claim.verification.value]);
   await call("POST /email-domains/:domain/verify", { token: owner, params: domain });
 
-  // Somebody joins by their address, gets the tenant, and the founder leaves.
+  // Somebody joins by their e-mail domain, becomes the owner, and the founder leaves.
   const heir = "heir@acme.example";
   const { token: heirToken } = await register(heir);
   await call("POST /auth/verify-email", { body: { token: await linkTo(heir, "verify-email") } });
@@ -274,7 +273,7 @@ export async function runFullScenario(options: ScenarioOptions): Promise<FullSce
   ).body;
   await call("DELETE /email-domains/:domain", { token: owner, params: domain });
 
-  // The platform acts as a user, and the tenant ends it.
+  // An administrator acts as a user, and the tenant ends the impersonation.
   const actAs = {
     tenant: "acme",
     user_id: bob.id,
@@ -308,7 +307,7 @@ export async function runFullScenario(options: ScenarioOptions): Promise<FullSce
     await call(`DELETE /${name}/:id`, { token: owner, params });
   }
 
-  // A webhook to where nobody listens.
+  // A webhook to an address where nobody listens.
   const hook = (
     await call("POST /webhooks", {
       token: owner,
@@ -336,7 +335,7 @@ export async function runFullScenario(options: ScenarioOptions): Promise<FullSce
   for (const name of ["contacts", "products", "orders", "documents", "users"]) {
     await call(`GET /${name}/export`, { token: owner });
   }
-  // A file through the server, and one straight to the storage.
+  // A file uploaded through the server, and one uploaded directly to the storage.
   const form = formOf({ content: "words" });
   const uploaded = await call("POST /files/upload", {
     token: owner,
@@ -365,7 +364,7 @@ export async function runFullScenario(options: ScenarioOptions): Promise<FullSce
 
   await notify({ call, token: owner });
 
-  // The tenant changes hands, is changed, suspended, resumed and deleted.
+  // The tenant is transferred, changed, suspended, resumed and deleted.
   await call("PUT /tenants/:id", { token: owner, params: { id: "acme" }, body: { name: "Acme" } });
   await call("PATCH /tenants/:id", { token: owner, params: { id: "acme" }, body: { name: "A" } });
   await call("GET /audit/export", { token: owner });
@@ -384,7 +383,7 @@ export async function runFullScenario(options: ScenarioOptions): Promise<FullSce
   return { steps, tenants: [acme.key] };
 }
 
-/** The routes that change something, as `Step.route` names them. */
+/** The routes that change something, in the format of `Step.route`. */
 export const changing = (routes: readonly Route[]): readonly string[] =>
   routes
     .filter(({ method }) => method !== "GET")

@@ -1,8 +1,8 @@
 /**
- * Vitest's `globalSetup`: one embedded PostgreSQL for the whole run, shared by all workers, and
- * a temporary folder that is the workers' own (`TMPDIR`); both go when the run ends. Where
- * `INSULAE_TEST_DATABASE_URL` is set already, that PostgreSQL (its administrator, any version from
- * 15) is used instead, unless an installation uses it.
+ * Vitest's `globalSetup`: one embedded PostgreSQL for the whole run, shared by all workers, and a
+ * temporary folder for the workers (`TMPDIR`); both are removed at the end of the run. If
+ * `INSULAE_TEST_DATABASE_URL` is set, that PostgreSQL (the administrator's URL, version 15 or
+ * later) is used instead, unless an installation uses it.
  *
  * @example
  * // vitest.config.ts
@@ -22,7 +22,7 @@ export default async function setup(): Promise<() => Promise<void>> {
   const given = process.env[testServerVariable];
   if (given) await refuseInstallations(given);
   const folder = mkdtempSync(join(tmpdir(), "insulae-test-"));
-  chmodSync(folder, 0o711); // A PostgreSQL that root starts runs as somebody else.
+  chmodSync(folder, 0o711); // a PostgreSQL started by root runs as another user
   process.env.TMPDIR = folder;
   const serverFolder = makeServerFolder();
   const server = given ? undefined : await startTestServer(serverFolder);
@@ -31,13 +31,13 @@ export default async function setup(): Promise<() => Promise<void>> {
     await server?.stop();
     const leftOut = leftOutTests(folder);
     if (leftOut.length > 0) {
-      console.warn(`\nLEFT OUT, for want of a program:\n  ${leftOut.join("\n  ")}`);
+      console.warn(`\nSKIPPED, because a program is missing:\n  ${leftOut.join("\n  ")}`);
     }
     for (const made of [folder, serverFolder]) rmSync(made, { recursive: true, force: true });
   };
 }
 
-/** Tests change the roles of the server, which would lock an installation out. */
+/** Tests change the server's roles, which would lock an installation out. */
 async function refuseInstallations(url: string): Promise<void> {
   const client = await openClient({ connectionString: url });
   try {

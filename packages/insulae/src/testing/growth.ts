@@ -1,17 +1,17 @@
 /**
- * How the work of something grows with the length of a text. Times depend on the machine and on what else
- * it does; the ratio of two does not, as long as both are long enough to be measured.
+ * Measures how the cost of an operation grows with the length of its input. Times depend on the
+ * machine and its load; the ratio of two times does not, if both are long enough to measure.
  */
 
 export interface Growth {
-  /** Of the shorter text. */
+  /** The length of the shorter text. */
   readonly length: number;
   /** The processor time for a text four times as long, divided by that for the shorter one. */
   readonly ratio: number;
 }
 
 export interface GrowthOptions {
-  /** Default 256 KiB: what is not measurable there is no danger. */
+  /** Default 256 KiB: what is unmeasurable then is no danger. */
   readonly longest?: number;
 }
 
@@ -19,11 +19,11 @@ const measurableMs = 4;
 const times = 4;
 
 /**
- * Linear work has a ratio of 4, and quadratic work of 16. The texts are made longer until the work can be
- * measured.
+ * Linear work has a ratio of 4, quadratic work of 16. Texts are lengthened until the work is
+ * measurable.
  *
- * @param piece of which the texts are made; the last character makes it fail late, if it is given.
- * @returns undefined if the longest text is still too little to be measured.
+ * @param piece repeated to make the texts; the last character, if given, makes them fail late
+ * @returns undefined if even the longest text takes too little time
  */
 export async function growthOf(
   work: (text: string) => unknown,
@@ -35,7 +35,7 @@ export async function growthOf(
     const [shorter, longer] = [text(length), text(length * times)];
     const base = await shortest(() => work(shorter), 2);
     if (base < measurableMs) continue;
-    // What another process or the collector of garbage adds is not in all of them.
+    // The minimum, because other processes and the garbage collector don't disturb all runs.
     let ratio = Number.POSITIVE_INFINITY;
     for (let attempt = 0; attempt < 4 && ratio >= 2 * times; attempt += 1) {
       const [short, long] = [

@@ -1,14 +1,14 @@
-/** Peers that misbehave in every way that a test could think of, over TCP and UDP. */
+/** Misbehaving peers over TCP and UDP. */
 import { createSocket, type RemoteInfo } from "node:dgram";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { gzipSync } from "node:zlib";
 import { onTestFinished } from "vitest";
 
-/** What a peer does with a connection; for a protocol in which the client begins, once it has begun. */
+/** What a peer does to a connection; in protocols where the client speaks first, after that. */
 export type Misdeed = (socket: Socket) => void;
 
-/** Writes for ever, as fast as the other side reads. */
+/** Writes endlessly, as fast as the other side reads. */
 const flood = (socket: Socket, chunk: string | Buffer) => {
   const write = () => {
     while (socket.writable && socket.write(chunk));
@@ -17,7 +17,7 @@ const flood = (socket: Socket, chunk: string | Buffer) => {
   write();
 };
 
-/** Writes for ever, too slowly for anybody, and never silent for long. */
+/** Writes endlessly and very slowly, but is never silent for long. */
 const trickle = (socket: Socket, text: string) => {
   const timer = setInterval(() => socket.writable && socket.write(text), 20);
   socket.on("close", () => clearInterval(timer));
@@ -27,7 +27,7 @@ const noise = Buffer.from(Array.from({ length: 4_096 }, (_, i) => (i * 7919) % 2
 const head = (...lines: readonly string[]) => `HTTP/1.1 ${lines.join("\r\n")}\r\n\r\n`;
 const bomb = gzipSync(Buffer.alloc(20_000_000));
 
-/** Those that could be of any protocol. */
+/** Independent of the protocol. */
 export const tcpMisdeeds: Readonly<Record<string, Misdeed>> = {
   "stays silent": () => {},
   "closes at once": (socket) => socket.end(),
@@ -38,7 +38,7 @@ export const tcpMisdeeds: Readonly<Record<string, Misdeed>> = {
   "sends a letter now and then": (socket) => trickle(socket, "a"),
 };
 
-/** Before there is a status that decides anything. */
+/** Before a final status. */
 export const httpMisdeeds: Readonly<Record<string, Misdeed>> = {
   ...tcpMisdeeds,
   "answers 100 for ever": (socket) => flood(socket, head("100 Continue")),
@@ -60,7 +60,7 @@ export const httpMisdeeds: Readonly<Record<string, Misdeed>> = {
   "closes in the head": (socket) => socket.end("HTTP/1.1 200 OK\r\ncontent-le"),
 };
 
-/** With the status 200, and a body that is none. */
+/** With status 200, and an invalid body. */
 export const bodyMisdeeds: Readonly<Record<string, Misdeed>> = {
   "sends no body": (socket) => socket.write(head("200 OK", "content-length: 100")),
   "closes after the head": (socket) => socket.end(head("200 OK", "content-length: 100")),
@@ -94,7 +94,7 @@ export const bodyMisdeeds: Readonly<Record<string, Misdeed>> = {
   },
 };
 
-/** Speaks SMTP up to a command, or not at all; there the misdeed is done. */
+/** Speaks SMTP up to a command, and misbehaves there. */
 export const smtpUntil =
   (stage: RegExp | undefined, misdeed: Misdeed): Misdeed =>
   (socket) => {
@@ -112,7 +112,9 @@ export const smtpUntil =
       } else if (!data) socket.write("250 fine\r\n");
     });
   };
-/** Whoever connects meets the misdeed, at once or (`after: "request"`) when it has sent something. */
+/**
+ * Misbehaves towards whoever connects, at once or (`after: "request"`) after receiving something.
+ */
 export async function openHostilePeer(misdeed: Misdeed, after: "connect" | "request" = "request") {
   const sockets = new Set<Socket>();
   let met = 0;
@@ -137,19 +139,19 @@ export async function openHostilePeer(misdeed: Misdeed, after: "connect" | "requ
     for (const socket of sockets) socket.destroy();
     server.close();
   });
-  // An address of the family IP, since it listens on one.
+  // an IP address, because it listens on TCP
   const { port } = server.address() as AddressInfo;
   return {
     port,
     url: `http://127.0.0.1:${port}`,
-    /** How often somebody has connected. */
+    /** The number of connections accepted. */
     met: () => met,
-    /** How many connections the other side has not let go. */
+    /** The number of connections still open. */
     held: () => sockets.size,
   };
 }
 
-/** A name server that answers each question so. */
+/** A name server that answers every query with `answer`. */
 export async function openHostileNameServer(answer: (question: Buffer) => Buffer | undefined) {
   const socket = createSocket("udp4");
   socket.on("message", (question: Buffer, from: RemoteInfo) => {
@@ -162,7 +164,7 @@ export async function openHostileNameServer(answer: (question: Buffer) => Buffer
   return `127.0.0.1:${socket.address().port}`;
 }
 
-/** As RFC 1035 has it: the question's id and flags, with other bits. */
+/** The query with other flags (RFC 1035): an answer to it. */
 const answered = (question: Buffer, flags: number): Buffer => {
   const reply = Buffer.from(question);
   reply.writeUInt16BE(flags, 2);
@@ -177,7 +179,7 @@ export const dnsMisdeeds: Readonly<Record<string, (question: Buffer) => Buffer |
     reply.writeUInt16BE((question.readUInt16BE(0) + 1) % 65_536, 0);
     return reply;
   },
-  // Over TCP nobody is there.
+  // Nobody listens on TCP.
   "says that its answer was cut": (question) => answered(question, 0x8380),
   fails: (question) => answered(question, 0x8182),
   refuses: (question) => answered(question, 0x8185),

@@ -1,4 +1,4 @@
-/** An OpenID Connect provider that is right in all but some of its addresses. */
+/** An OpenID Connect provider with some wrong endpoints. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
@@ -7,7 +7,7 @@ import { onTestFinished } from "vitest";
 const providerKey = generateKeyPair("ES256");
 
 /**
- * @param hostile what its document says in place of its own addresses.
+ * @param hostile members of its document that replace its own
  * @returns the issuer
  */
 export async function openProviderWith(
@@ -50,6 +50,6 @@ export async function openProviderWith(
     server.closeAllConnections();
     server.close();
   });
-  // An address of the family IP, since it listens on one.
+  // an IP address, because it listens on TCP
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }

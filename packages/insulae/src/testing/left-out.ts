@@ -1,17 +1,17 @@
 /**
- * Tests that need a program which not every machine has. Where it is missing they are left out, and the
- * run ends with a line that says which; where its variable is `required` (as in CI) they fail instead.
+ * Tests that need an external program. If it is missing they are skipped, and the run ends with a
+ * line that lists them; if the program's variable is `required` (as in CI) they fail.
  */
 import { accessSync, appendFileSync, constants, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { describe } from "vitest";
 
-/** The first of the programs that is on the PATH. */
+/** The path of the first of these programs on the PATH. */
 export const findProgram = (...names: readonly string[]): string | undefined =>
   findPrograms(...names)[0];
 
-/** All of the programs that are on the PATH. */
+/** The paths of all these programs on the PATH. */
 export const findPrograms = (...names: readonly string[]): string[] =>
   names
     .flatMap((name) => (process.env.PATH ?? "").split(delimiter).map((place) => join(place, name)))
@@ -25,14 +25,14 @@ export const findPrograms = (...names: readonly string[]): string[] =>
     });
 
 export interface NeededProgram {
-  /** `a redis-server`, for the line that says what is missing. */
+  /** `a redis-server`, for the line about skipped tests. */
   readonly name: string;
-  /** The variable that may say `required`. */
+  /** The variable that can be `required`. */
   readonly variable: string;
   readonly find: () => string | undefined;
 }
 
-/** Makes the `describe` for tests that need a program. */
+/** Creates a `describe` for tests that need a program. */
 export const describeWith =
   ({ name: program, variable, find }: NeededProgram) =>
   (name: string, tests: () => void): void => {
@@ -47,7 +47,7 @@ export const describeWith =
     describe.skip(name, tests);
   };
 
-/** What the tests of this run left out for want of a program, for the end of the run. */
+/** The tests skipped in this run, for its end. */
 export function leftOutTests(folder: string): string[] {
   try {
     return readFileSync(join(folder, "left-out.txt"), "utf8").trim().split("\n");

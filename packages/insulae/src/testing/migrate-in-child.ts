@@ -1,4 +1,7 @@
-/** A migrator in a process of its own, to be killed. Says when it is ready, and migrates when it is told to. */
+/**
+ * A migrator in its own process, for tests that kill it. Reports when it is ready, and migrates on
+ * request.
+ */
 import { once } from "node:events";
 import { openClient } from "../kernel/engine/connect.ts";
 import { loadMigrations } from "../kernel/schema/migration-files.ts";

@@ -1,7 +1,7 @@
 /**
- * Vitest's `setupFiles`: a file of tests that leaves a server, a socket, a process or a timer behind
- * fails, since what leaks in a test leaks in production; one that leaves the clock stopped, too, since the
- * worker's next file would find it so.
+ * Vitest's `setupFiles`: fails a test file that leaves a server, socket, process or timer open,
+ * because what leaks in a test leaks in production; or that leaves fake timers on, which would
+ * affect the worker's next file.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, vi } from "vitest";
@@ -20,7 +20,7 @@ function openResources(): string[] {
   return process.getActiveResourcesInfo().filter((kind) => watched.includes(kind));
 }
 
-/** What is in `after` beyond what was in `before`. */
+/** The items of `after` that are not in `before`. */
 function leaked(before: readonly string[], after: readonly string[]): string[] {
   const rest = [...after];
   for (const kind of before) {
@@ -30,20 +30,20 @@ function leaked(before: readonly string[], after: readonly string[]): string[] {
   return rest;
 }
 
-// These are made when somebody first looks at them; whoever does leaves nothing behind.
+// Created lazily on first access; don't report them as leaks.
 void [process.stdin, process.stdout, process.stderr];
 const before = openResources();
 
 afterAll(async () => {
   if (vi.isFakeTimers()) {
     vi.useRealTimers();
-    throw new Error("This file of tests left the clock stopped");
+    throw new Error("This test file left the fake timers on");
   }
   let left: string[];
   const deadline = Date.now() + 2000;
   do {
-    await sleep(10); // What was closed takes a moment to go.
+    await sleep(10); // Closed resources take a moment to disappear.
     left = leaked(before, openResources());
   } while (left.length > 0 && Date.now() < deadline);
-  if (left.length > 0) throw new Error(`This file of tests left open: ${left.join(", ")}`);
+  if (left.length > 0) throw new Error(`This test file left open: ${left.join(", ")}`);
 });

@@ -1,7 +1,7 @@
 import { CompiledQuery } from "kysely";
 import type { App } from "../app/app-api.ts";
 
-/** Makes a parked job of the tenant, as if it had failed too often. @returns its id. */
+/** Creates a parked job of the tenant, as if its retries were used up. @returns its id */
 export async function parkJob(
   app: Pick<App, "tenants" | "withPlatform">,
   tenant: string,
@@ -13,7 +13,7 @@ export async function parkJob(
   });
 }
 
-/** No node knows such a job, so that whoever tries it again leaves it for an hour. */
+/** Unknown to all nodes, so that a node which retries it leaves it for an hour. */
 const parked = `
   insert into control.jobs (
     id, queue, state, job, data, backoff_seconds, attempts, started_at, finished_at, error)

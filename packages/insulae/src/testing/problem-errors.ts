@@ -1,6 +1,6 @@
 import type { Feature } from "../kernel/feature/feature.ts";
 
-/** The features with errors as problem+json on every route, for tests that read their codes. */
+/** The features with all errors as problem+json, for tests that read codes. */
 export const withProblems = (features: readonly Feature[]): Feature[] =>
   features.map((feature) => ({
     ...feature,

@@ -1,6 +1,6 @@
 /**
- * The processor time in milliseconds of the shortest of three runs: what a loaded machine does beside
- * it doesn't count, so an algorithm whose time grows with the square of its input is all that fails.
+ * The processor time in milliseconds of the fastest of three runs, which a loaded machine disturbs
+ * least: only an algorithm with quadratic cost fails.
  */
 export function shortestRun(run: () => void): number {
   const times = [1, 2, 3].map(() => {
@@ -12,7 +12,7 @@ export function shortestRun(run: () => void): number {
   return Math.min(...times);
 }
 
-/** The processor time of all threads in milliseconds, such as those that hash passwords. */
+/** The processor time of all threads in milliseconds, including those that hash passwords. */
 export async function processorTime(run: () => Promise<unknown>): Promise<number> {
   const before = process.cpuUsage();
   await run();

@@ -1,9 +1,12 @@
-/** What random tests draw from. vitest.config.ts sets the seed, and its reporter prints that of a run that failed. */
+/**
+ * The random source of tests. vitest.config.ts sets the seed, and its reporter prints it for failed
+ * runs.
+ */
 
-/** The run's. */
+/** The run's seed. */
 export const seed = Number(process.env.INSULAE_TEST_SEED ?? 0);
 
-/** mulberry32: small, fast and good enough to choose with. */
+/** mulberry32: small and fast. */
 export function randomFrom(start: number) {
   let state = start;
   const next = (): number => {

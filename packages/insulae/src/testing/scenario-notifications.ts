@@ -1,7 +1,7 @@
 import type { Call, Reply } from "./scenario-calls.ts";
 import { until } from "./until.ts";
 
-/** Templates, what is sent and what is not, and a browser that is pushed to. */
+/** Templates, sent and unsent notifications, and a push subscription. */
 export async function notify({
   call,
   token,

@@ -1,4 +1,4 @@
-/** Vitest's `setupFiles`: properties of fast-check draw from the seed of the run. */
+/** Vitest's `setupFiles`: gives fast-check the seed of the run. */
 import fc from "fast-check";
 import { seed } from "./random.ts";
 

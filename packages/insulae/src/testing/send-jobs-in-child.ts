@@ -1,6 +1,6 @@
 /**
- * A process for tests to kill: in each of its tenants it writes contacts and sends a job for each, in
- * one transaction, several at once and without end. Says `ready` once it has begun.
+ * A process for tests to kill: in each of its tenants it endlessly writes contacts and sends a job
+ * for each, in one transaction, several concurrently. Prints `ready` once it has begun.
  */
 import { Type } from "typebox";
 import { createApp } from "../app/app.ts";
@@ -19,7 +19,7 @@ const noted = job("crash.noted", {
   run: async () => {},
 });
 
-// Written by the test that starts this.
+// written by the test that starts this
 const { config, tenants } = JSON.parse(process.argv[2] ?? "") as Work;
 const features = [...standardFeatures, feature("crash", { jobs: [noted] })];
 const app = await createApp({ features, env: {}, config });

@@ -1,4 +1,4 @@
-/** A row in every table, and something in every other place, for one tenant: what an erasure has to find. */
+/** A row in every table and data in every other place for one tenant, for tests of erasure. */
 import pg from "pg";
 import type { Tenant } from "../kernel/model/tenant.ts";
 import { parkJob } from "./parked-job.ts";
@@ -6,8 +6,8 @@ import type { TestApp as App } from "./test-app.ts";
 import { withDatabase } from "./test-database.ts";
 
 /**
- * A row of each table of the features, in the order in which they refer to each other. `:user` is a
- * user's id, `:mark` a text that is nowhere else.
+ * A row of each feature table, in the order of their references. `:user` is a user's id, `:mark` a
+ * unique text.
  */
 export const featureRows: Readonly<Record<string, string>> = {
   users: "(id, email) values (:user, :mark)",
@@ -45,7 +45,7 @@ export const featureRows: Readonly<Record<string, string>> = {
     "(id, revision, sealed, expires_at) values (:mark, :user, '', now() + interval '1 day')",
 };
 
-/** The same for the tables of the control plane; `:tenant` is the tenant's id. */
+/** The same for tables of the control plane; `:tenant` is the tenant's id. */
 export const controlRows: Readonly<Record<string, string>> = {
   "control.sessions":
     "(tenant_id, subject_id, kind, epoch, ip, user_agent, expires_at) values (:tenant, :user, 'token', '', '1.2.3.4', :mark, now() + interval '1 day')",
@@ -86,7 +86,7 @@ export interface Planted {
   readonly mark: string;
 }
 
-/** Plants something of the tenant's everywhere. The app needs at least one account. */
+/** Plants data of the tenant everywhere. The app needs at least one account. */
 export async function plantEverything(app: App, tenant: Tenant): Promise<Planted> {
   const userId = crypto.randomUUID();
   const mark = `mark-${userId}.example`;

@@ -15,7 +15,7 @@ async function databaseExists(name: string): Promise<boolean> {
   }
 }
 
-test("two apps in one process know nothing of each other's tenants", async () => {
+test("two apps in one process don't share tenants", async () => {
   const [one, two] = await Promise.all([createTestApp(), createTestApp()]);
   await one.tenants.create({ key: "acme", name: "Acme", isolation: "schema" });
   await two.tenants.create({ key: "acme", name: "Another Acme", isolation: "pool" });
@@ -24,7 +24,7 @@ test("two apps in one process know nothing of each other's tenants", async () =>
   await Promise.all([one.close(), two.close()]);
 });
 
-test("a closed app leaves no database behind, of its own or of its tenants", async () => {
+test("a closed app leaves no database behind, its own or its tenants'", async () => {
   const app = await createTestApp();
   const tenant = await app.tenants.create({ key: "acme", name: "Acme", isolation: "database" });
   const { database } = tenant.placement;
@@ -33,13 +33,13 @@ test("a closed app leaves no database behind, of its own or of its tenants", asy
   expect(await databaseExists(database)).toBe(false);
 });
 
-test("an app may be closed again", async () => {
+test("closing an app again has no effect", async () => {
   const app = await createTestApp();
   await Promise.all([app.close(), app.close()]);
   await app.close();
 });
 
-test("an address may be written in any form", async () => {
+test("an address may be given in any form", async () => {
   const app = await createTestApp();
   const acme = await app.createTenant();
   const ada = await acme.createUser({ email: " Ada@Example.com" });
@@ -50,7 +50,7 @@ test("an address may be written in any form", async () => {
   await app.close();
 });
 
-test("an app that cannot start says why, and leaves no connection", async () => {
+test("an app that can't start says why, and leaves no connection", async () => {
   const broken = feature("broken", {
     routes: (r) => [
       r.get("/x", { permission: "nobody:knows", response: {}, summary: "x" }, () => "x"),
@@ -151,7 +151,7 @@ describe("a test app has people", () => {
     },
   );
 
-  test("of one tenant, whom another's data are none of", async () => {
+  test("of one tenant, who can't see another's data", async () => {
     const [a, b] = [await app.createTenant(), await app.createTenant()];
     const ada = await a.createUser();
     const at = (key: string) => ada.get("/greetings", { headers: { "x-tenant": key } });
@@ -175,7 +175,7 @@ describe("a test app has people", () => {
     expect([status, Object.keys(body)]).toEqual([200, ["host"]]);
   });
 
-  test("who get mails, and whose jobs run, also those for later and in a transaction", async () => {
+  test("who get e-mails, and whose jobs run, also delayed ones and those sent in a transaction", async () => {
     const acme = await app.createTenant("acme");
     const owner = await acme.createUser({ role: "owner" });
     const to = "somebody@example.com";
@@ -223,14 +223,14 @@ describe("an unexpected error", () => {
     }
   };
 
-  test("is printed by a test app, with where it was thrown", async () => {
+  test("is printed by a test app, with its place", async () => {
     const text = await printed({});
     expect(text).toContain("error");
     expect(text).toContain("the handler is wrong");
     expect(text).toContain("test-app.test.ts");
   });
 
-  test("is not printed where that is expected", async () => {
+  test("is not printed with `quiet`", async () => {
     expect(await printed({ quiet: true })).toBe("");
   });
 });

@@ -1,7 +1,7 @@
 /**
- * An app on a database of its own. Migrating takes most of a second, so it is done once for each set
- * of migrations, in a template, along with the template of tenants' databases and the signing keys;
- * each test app starts on a clone.
+ * An app with a database of its own. Migrating takes most of a second, so it is done once per set
+ * of migrations, in a template that includes the template of tenants' databases and the signing
+ * keys; each test app starts on a clone.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -39,44 +39,45 @@ import { until } from "./until.ts";
 
 export interface TestAppOptions extends AppOptions {
   /**
-   * Prints nothing. Otherwise unexpected errors, which clients see as a 500 without a word of explanation,
-   * are printed to stderr with their route and cause. For tests that provoke them.
+   * Prints nothing, for tests that provoke unexpected errors. Otherwise these (a 500 for the
+   * client) are printed to stderr with route and cause.
    */
   readonly quiet?: boolean;
 }
 
 export interface TestApp extends App {
-  /** With what opens its database, for another node or a client of the test's own. */
+  /** Includes what is needed to open its database, for another node or a client of your own. */
   readonly config: Config;
   /**
    * Creates a tenant.
    *
-   * @param key default: one that no other tenant has
+   * @param key default: a unique one
    */
   createTenant(key?: string, options?: NewTestTenant): Promise<TestTenant>;
-  /** Creates an account, which is in no tenant yet. @param email default: one that nobody else has */
+  /** Creates an account that is not in any tenant. @param email default: a unique one */
   createAccount(email?: string): Promise<TestAccount>;
   /** Creates an account that administers the platform. */
   createAdmin(): Promise<TestAccount>;
-  /** Somebody who isn't signed in and names no tenant. */
+  /** A client that isn't signed in and names no tenant. */
   readonly visitor: TestClient;
   /**
-   * The mails to an address, oldest first, once there are so many. None leaves the app.
+   * The e-mails to an address, oldest first, once there are `count`. E-mails are captured, not
+   * sent.
    *
    * @param count default 1
    * @throws Error after ten seconds with fewer
    */
   mailsTo(email: string, count?: number): Promise<readonly TestMail[]>;
   /**
-   * Runs all jobs that wait, also those for later and repetitions of failed ones, and those that they send,
-   * and returns when they have ended. (A job runs by itself as soon as it is due; this waits for it.)
+   * Runs all waiting jobs, including delayed ones, retries, and jobs that they send, and returns
+   * when they are done. (Jobs run by themselves when due; this waits for them.)
    *
-   * @throws Error if one failed for good, with its name and reason
+   * @throws Error if one failed permanently, with its name and reason
    */
   runJobs(): Promise<void>;
 }
 
-/** A mail that was captured. */
+/** A captured e-mail. */
 export interface TestMail {
   readonly template: string;
   readonly to: string;
@@ -86,11 +87,11 @@ export interface TestMail {
 }
 
 /**
- * Makes an app on a new database of a real PostgreSQL, ready in a fraction of a second. Nothing of
- * the environment gets in, unless `env` is given; `config` changes single settings. `close()` gives
- * everything back, and fails if the app left a connection open.
+ * Creates an app on a new database of a real PostgreSQL, in a fraction of a second. It ignores the
+ * environment unless `env` is given; `config` overrides single settings. `close()` closes
+ * everything, and fails if the app left a connection open.
  *
- * @throws DeclarationError with all that is wrong with the options and the features
+ * @throws DeclarationError with everything wrong with options and features
  * @example
  * const app = await createTestApp({ features: [notes] });
  * after(() => app.close());
@@ -110,7 +111,7 @@ export async function createTestApp(given: TestAppOptions = {}): Promise<TestApp
     await database.drop();
   };
   const config = { ...testConfig(database.url), dataDir, ...options.config };
-  // Given a log, an app prints nothing besides, and makes nobody up.
+  // With its own logger, an app prints nothing else and generates no administrator.
   const log = quiet ? createLogger("silent") : createTerminalLogger("error");
   try {
     const app = await createApp({ env: {}, log, ...options, config });
@@ -177,7 +178,7 @@ async function prepare(url: string, features: readonly Feature[]): Promise<void>
   const installation = await openInstallation(config, features, createLogger("silent"));
   await installation.provisioning.prepareTemplate(installation.main.id);
   await installation.close();
-  // The pool is registered under the database's name; a clone registers its own.
+  // The template's pool has the template's name; the clone registers its own.
   await inDatabaseOf(url, (client) => client.query("delete from control.placements"));
 }
 

@@ -1,4 +1,4 @@
-/** Certificates for tests: made on the spot, of P-256, by an authority or by themselves. */
+/** P-256 certificates for tests, issued by an authority or self-signed. */
 import "reflect-metadata";
 import { webcrypto } from "node:crypto";
 import {
@@ -19,14 +19,14 @@ export interface TestCertificate extends CertificatePair {
 }
 
 export interface TestCertificateOptions {
-  /** Names of hosts that it covers. */
+  /** The host names that it covers. */
   readonly hosts?: readonly string[];
   /** Default `CN=test`. */
   readonly subject?: string;
   readonly issuer?: TestCertificate;
   readonly authority?: boolean;
   readonly usage?: "client" | "server";
-  /** In days from now; default from yesterday to tomorrow. */
+  /** Validity in days from now; default: from yesterday to tomorrow. */
   readonly from?: number;
   readonly to?: number;
 }

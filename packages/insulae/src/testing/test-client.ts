@@ -1,14 +1,14 @@
-/** Requests as a test sends them: without a port, as somebody. */
+/** Sends a test's requests with `inject()`, as a given caller. */
 import type { App } from "../app/app-api.ts";
 
 export interface TestReply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | number | undefined>>;
-  /** The body's JSON; undefined where there is no body, or it is no JSON. */
+  /** The body's JSON; undefined without a body, or if it is not JSON. */
   // Tests read what they expect out of it; a missing field is undefined and fails them.
   // biome-ignore lint/suspicious/noExplicitAny: the shape is what the tests are about
   readonly body: any;
-  /** The body as it was sent. */
+  /** The body as sent. */
   readonly text: string;
 }
 
@@ -17,7 +17,7 @@ export interface TestRequest {
 }
 
 type Get = (path: string, request?: TestRequest) => Promise<TestReply>;
-/** @param body sent as JSON; text and bytes as they are, with a `content-type` of the caller's. */
+/** @param body sent as JSON; text and bytes unchanged, with a `content-type` from the caller */
 type Send = (path: string, body?: unknown, request?: TestRequest) => Promise<TestReply>;
 
 interface Methods {
@@ -28,13 +28,13 @@ interface Methods {
   readonly delete: Send;
 }
 
-/** Calls the API as somebody. Paths are as features declare them: below `/api/v1`. */
+/** Calls the API as somebody. Paths are as declared by features: below `/api/v1`. */
 export interface TestClient extends Methods {
-  /** The same for routes outside `/api/v1`, which features declare by `r.absolute`. */
+  /** The same for routes outside `/api/v1` (`r.absolute`). */
   readonly absolute: Methods;
 }
 
-/** @param headers of each request, which say who sends it */
+/** @param headers of each request, which identify the caller */
 export function createTestClient(
   { inject }: Pick<App, "inject">,
   headers: Readonly<Record<string, string>> = {},

@@ -2,10 +2,10 @@
 import type { Config } from "../config/config.ts";
 import { testMasterSecret } from "./test-secret.ts";
 
-/** A test signs people in by the dozen; one about the cost of that sets its own. */
+/** Cheap, because tests sign people in by the dozen. */
 export const cheapHashes = { memoryKib: 64, passes: 1 };
 
-/** Tests ask more often than people do; one about limits sets its own. */
+/** Tests send more requests than people do; tests of limits set their own. */
 const highLimits = {
   global: 1_000_000_000,
   plans: { free: 1_000_000_000 },

@@ -12,7 +12,7 @@ async function run(url: string, sql: string): Promise<unknown[]> {
   }
 }
 
-test("a template is prepared once, and each clone is apart", async () => {
+test("a template is prepared once, and clones are independent", async () => {
   let prepared = 0;
   const template: TestTemplate = {
     key: `once ${process.pid} ${Date.now()}`,
@@ -42,10 +42,10 @@ test("a template whose preparation fails is not used", async () => {
   await database.drop();
 });
 
-test("a connection that was left open is told when the database is dropped", async () => {
+test("an open connection is reported when the database is dropped", async () => {
   const database = await createTestDatabase();
   const leaked = new pg.Client({ connectionString: database.url, application_name: "forgetful" });
-  leaked.on("error", () => {}); // It is cut off below.
+  leaked.on("error", () => {}); // it is disconnected below
   await leaked.connect();
   await expect(database.drop()).rejects.toThrow(/1 connections .* forgetful/);
 });

@@ -1,7 +1,7 @@
 /**
- * A test works on a database of its own, cloned from a template in about 20 ms (`file_copy`; the
- * default, `wal_log`, takes 45). A template is made once for each key, by whoever needs it first;
- * the others wait. It is built under another name, so that half of one is never used.
+ * A database per test, cloned from a template in about 20 ms (`file_copy`; the default, `wal_log`,
+ * takes 45). A template is created once per key, by the first who needs it, while others wait. It
+ * is built under a temporary name, so an incomplete one is never used.
  */
 import { createHash, randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,25 +9,26 @@ import pg from "pg";
 import { testServerUrl } from "./test-server.ts";
 
 export interface TestDatabase {
-  /** As the administrator (superuser). */
+  /** The administrator's (superuser's) URL. */
   readonly url: string;
   readonly name: string;
   /**
-   * Removes the database.
-   * @throws Error if somebody is still connected to it: a connection was leaked.
+   * Drops the database.
+   *
+   * @throws Error if a connection to it is still open: it leaked
    */
   drop(): Promise<void>;
 }
 
 export interface TestTemplate {
-  /** Names the content: another content needs another key. */
+  /** Identifies the content; different content needs a different key. */
   readonly key: string;
-  /** Fills the empty database at `url`, and closes its connections to it. */
+  /** Fills the empty database at `url`, and closes its connections. */
   readonly prepare: (url: string) => Promise<void>;
 }
 
 /**
- * Makes a database for one test or one file of tests: empty, or a copy of a template.
+ * Creates a database for one test or test file: empty, or a copy of a template.
  *
  * @example
  * const database = await createTestDatabase();
@@ -41,7 +42,7 @@ export async function createTestDatabase(template?: TestTemplate): Promise<TestD
   return { url: withDatabase(server, name), name, drop: () => drop(server, name) };
 }
 
-/** The same server's URL with another database. */
+/** The server's URL with another database. */
 export function withDatabase(url: string, database: string): string {
   const changed = new URL(url);
   changed.pathname = `/${database}`;
@@ -56,8 +57,8 @@ async function templateFor(server: string, { key, prepare }: TestTemplate): Prom
   const hash = createHash("sha256").update(key).digest("hex").slice(0, 16);
   const name = `insulae_test_template_${hash}`;
   await onServer(server, async (connection) => {
-    // One at a time, whatever its key: what they prepare may share roles and databases. Released when
-    // the connection ends; all workers connect to the same database, so all see the lock.
+    // One at a time, whatever the key, because they may share roles and databases. The lock is
+    // released when the connection closes; all workers connect to the same database.
     await connection.query("select pg_advisory_lock(hashtextextended('insulae test template', 0))");
     const found = await connection.query("select from pg_database where datname = $1", [name]);
     if (found.rowCount !== 0) return;
@@ -79,7 +80,7 @@ async function drop(server: string, name: string): Promise<void> {
   });
 }
 
-/** A closed connection's backend takes a moment to end. */
+/** A closed connection's backend takes a moment to exit. */
 async function connectionsLeft(connection: pg.Client, name: string): Promise<string[]> {
   for (let tries = 0; ; tries += 1) {
     const { rows } = await connection.query<{ who: string }>(

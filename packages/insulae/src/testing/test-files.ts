@@ -1,4 +1,4 @@
-/** Uploading, as clients do it, and what comes of it. */
+/** Uploads as clients do them, and their results. */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
@@ -14,7 +14,7 @@ export interface TestUpload {
 
 const boundary = "a-boundary-of-the-test";
 
-/** A form with the fields, and then the file. */
+/** A form with the fields followed by the file. */
 export function formOf({ content, name = "a.txt", type = "text/plain", fields = {} }: TestUpload) {
   const part = (head: string, body: string | Buffer) =>
     Buffer.concat([
@@ -45,7 +45,7 @@ export async function upload(app: App, by: TestMember, file: TestUpload): Promis
   return { status: reply.statusCode, body: JSON.parse(text), text };
 }
 
-/** Where the download leads: path and query. */
+/** The download's path and query. */
 export async function downloadOf(app: App, by: TestMember, id: string): Promise<string> {
   const reply = await app.inject({
     url: `/api/v1/files/${id}/download`,
@@ -67,10 +67,10 @@ export async function send(
   return reply.statusCode;
 }
 
-/** What looks like a picture. */
+/** Bytes that look like a PNG. */
 export const png = Buffer.concat([Buffer.from("89504e470d0a1a0a", "hex"), Buffer.alloc(1_000, 7)]);
 
-/** What is in the folder for a tenant, and what is unfinished for anybody. */
+/** A tenant's files in the folder, and everybody's unfinished uploads. */
 export const storedOf = (app: App, { tenant }: TestMember): string[] =>
   [tenant.id, "unfinished"].flatMap((place) => {
     try {
@@ -82,7 +82,7 @@ export const storedOf = (app: App, { tenant }: TestMember): string[] =>
     }
   });
 
-/** How many bytes the tenant's files say they take. */
+/** The size of the tenant's files in bytes according to their rows. */
 export const usageOf = async (app: App, { tenant }: TestMember) => {
   const [row] = await app.withTenant(tenant, ({ db }) =>
     db.query<{ bytes: string }>("select coalesce(sum(file_size), 0) as bytes from files"),

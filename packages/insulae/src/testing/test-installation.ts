@@ -1,6 +1,6 @@
 /**
- * An installation without HTTP, for tests of the database side: a main database of its own, booted
- * with migrations that the test writes, and what the kernel makes on top of it.
+ * An installation without HTTP, for database tests: a main database of its own, booted with
+ * migrations that the test writes, and the kernel's services on it.
  */
 import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -35,12 +35,15 @@ export interface TestInstallation {
   readonly servers: Servers;
   readonly connect: Connect;
   readonly provisioning: Provisioning;
-  /** A client of the role; closed with the installation. Default: the app in the main database. */
+  /**
+   * A client logged in as the role; closed with the installation. Default: the app in the main
+   * database.
+   */
   open(role?: DatabaseRole, database?: string): Promise<pg.Client>;
   close(): Promise<void>;
 }
 
-/** A feature named `name` whose migrations are the texts, numbered from 1. */
+/** A feature called `name` with these migrations, numbered from 1. */
 export async function testFeature(
   name: string,
   texts: readonly string[],
@@ -63,8 +66,8 @@ export async function testFeature(
 }
 
 /**
- * @param administratorUrl a database to use, and whom to be there; default: a new one of the tests'
- *   server, as its superuser.
+ * @param administratorUrl an existing database and user; default: a new database on the test
+ * server, as its superuser
  */
 export async function createTestInstallation(
   features: readonly MigrationSource[],
@@ -123,7 +126,7 @@ export async function createTestInstallation(
   };
 }
 
-/** The databases and roles that provisioning made for this installation, and its templates. */
+/** The databases and roles provisioned for this installation, and its templates. */
 async function dropTenantDatabases(url: string, main: string): Promise<void> {
   const client = await openClient({ connectionString: url });
   try {

@@ -1,4 +1,4 @@
-/** What the tests of invitations do: invite, read the mail, accept. */
+/** Steps of invitation tests: invite, read the e-mail, accept. */
 import { expect } from "vitest";
 import type { Tenant } from "../kernel/model/tenant.ts";
 import type { TestPeople } from "./test-people.ts";
@@ -19,14 +19,14 @@ export function invitationsOf(people: TestPeople) {
   const invite = ({ token }: Caller, email: string, more: object = {}) =>
     people.post("/api/v1/invitations", { token, body: { email, ...more } });
 
-  /** Invites somebody, and reads their mail. */
+  /** Invites somebody and reads their e-mail. */
   async function invited(by: Caller, email: string, more: object = {}) {
     const { status, body } = await invite(by, email, more);
     expect(status, JSON.stringify(body)).toBe(201);
     return { id: body.id as string, secret: await tokenOf(email) };
   }
 
-  /** The token in the newest invitation, once there are so many. */
+  /** The token in the newest invitation, once there are `count`. */
   async function tokenOf(email: string, count = 1): Promise<string> {
     for (let mails = 1; ; mails += 1) {
       const all = await people.mailsTo(email, mails);
@@ -45,7 +45,7 @@ export function invitationsOf(people: TestPeople) {
   const list = async ({ token }: Caller) =>
     (await people.get("/api/v1/invitations", { token })).body.items;
 
-  /** An account whose e-mail is verified, in the core. */
+  /** An account with a verified e-mail, signed in to the core. */
   async function newAccount(verified = true) {
     const made = await people.newAccount();
     if (verified) {

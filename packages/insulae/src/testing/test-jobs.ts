@@ -1,4 +1,4 @@
-/** Has jobs run while a test waits. */
+/** Runs jobs while a test waits. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import type { App } from "../app/app-api.ts";
@@ -13,18 +13,18 @@ interface FailedJob {
 }
 
 /**
- * Makes jobs due and waits until they, and those that they send, have ended. A job that sends itself for later
- * runs once.
+ * Makes jobs due and waits until they, and those that they send, are done. A job that reschedules
+ * itself runs once.
  *
  * @param client the administrator, in the main database
- * @param reported the ids of failed jobs that a test knows of; gets those that it hears of now
- * @throws Error if one has failed for good
+ * @param reported ids of failed jobs that the test knows of; new failures are added
+ * @throws Error if one failed permanently
  */
 export async function runJobs(app: App, client: pg.Client, reported: Set<string>): Promise<void> {
   const until = performance.now() + longestMs;
   const hastened = new Set<string>();
   for (;;) {
-    // A job may move from an outbox to the queue, and end and leave another, between two looks.
+    // Between two looks, a job may move from an outbox to the queue, or finish and send another.
     const before = await makeDue(client, hastened);
     const outboxes = await findOutboxes(app, client);
     const after = await makeDue(client, hastened);
@@ -41,13 +41,13 @@ export async function runJobs(app: App, client: pg.Client, reported: Set<string>
 const jobKey = "queue || '/' || job";
 
 interface Queue {
-  /** The names of jobs that wait or run; those of suspended tenants wait for them to be active. */
+  /** The names of waiting and running jobs, without those of suspended tenants. */
   readonly waiting: readonly string[];
-  /** How many there are, with those that have ended. */
+  /** The number of jobs, including finished ones. */
   readonly count: string;
 }
 
-/** @param hastened the tenants and jobs that were not due yet and were made so; gets those that are now. */
+/** @param hastened tenants and jobs that were made due before their time; new ones are added */
 async function makeDue(client: pg.Client, hastened: Set<string>): Promise<Queue> {
   const due = await client.query<{ key: string }>(
     `update control.jobs set due_at = now(), state = 'ready'
@@ -81,7 +81,7 @@ async function refuseFailed(client: pg.Client, reported: Set<string>): Promise<v
   throw new Error(`the job ${first.job} failed: ${String(first.error)}${more}`);
 }
 
-/** Jobs that were sent in a transaction, and are not in the queue yet. @returns their names */
+/** Jobs sent in a transaction that are not in the queue yet. @returns their names */
 async function findOutboxes(app: App, client: pg.Client): Promise<readonly string[]> {
   const { rows } = await client.query<{ id: string }>(
     `select distinct tenant_id as id

@@ -2,8 +2,8 @@ import { CreateBucketCommand, ListBucketsCommand, S3Client } from "@aws-sdk/clie
 import { expect, it } from "vitest";
 import { describeWithMoto, startTestMoto } from "./test-moto.ts";
 
-describeWithMoto("Amazon's services for tests", () => {
-  it("keep what they are told until they are reset", async () => {
+describeWithMoto("AWS for tests", () => {
+  it("keeps its state until it is reset", async () => {
     const moto = await startTestMoto();
     const client = new S3Client({
       endpoint: moto.url,

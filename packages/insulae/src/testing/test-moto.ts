@@ -1,31 +1,31 @@
 /**
- * Amazon's services for a test, by somebody else: moto's server, which knows S3, SES and SNS and
- * checks signatures, policies and parameters in its own way. It takes a `moto_server` on the PATH
- * (`pip install 'moto[server,s3,ses,sns]'`). Where there is none, the tests that need it are left out,
- * and the run says which; with `INSULAE_TEST_MOTO=required` (as in CI) they fail instead.
+ * A simulation of AWS for tests: moto's server, which implements S3, SES and SNS and checks
+ * signatures, policies and parameters independently. Needs a `moto_server` on the PATH (`pip
+ * install 'moto[server,s3,ses,sns]'`). Without it, the tests that need it are skipped and listed at
+ * the end of the run; with `INSULAE_TEST_MOTO=required` (as in CI) they fail.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { describeWith, findProgram } from "./left-out.ts";
 
 export interface TestMoto {
-  /** What the AWS SDK's `endpoint` is to be: `http://127.0.0.1:41234`. */
+  /** For the AWS SDK's `endpoint`: `http://127.0.0.1:41234`. */
   readonly url: string;
-  /** Forgets everything that it was told. */
+  /** Resets its state. */
   reset(): Promise<void>;
   stop(): Promise<void>;
 }
 
 const installed = () => findProgram("moto_server");
 
-/** `describe`, for tests that need Amazon's services. */
+/** `describe` for tests that need AWS. */
 export const describeWithMoto = describeWith({
   name: "moto_server",
   variable: "INSULAE_TEST_MOTO",
   find: installed,
 });
 
-/** Starts one on a free port of the loopback interface; it keeps all in memory. */
+/** Starts one on a free loopback port, with all state in memory. */
 export async function startTestMoto(): Promise<TestMoto> {
   const binary = installed();
   if (!binary) throw new Error("There is no moto_server on the PATH");
@@ -33,7 +33,7 @@ export async function startTestMoto(): Promise<TestMoto> {
     stdio: ["ignore", "ignore", "pipe"],
     env: { ...process.env, PYTHONUNBUFFERED: "1" },
   });
-  // Should the tests end without `stop`.
+  // If the tests exit without `stop`.
   const kill = () => void server.kill("SIGKILL");
   process.once("exit", kill);
   const url = await listening(server, server.stderr);

@@ -1,4 +1,4 @@
-/** An app with tenants, accounts and users in it, for tests of who may do what. */
+/** An app with tenants, accounts and users, for tests of permissions. */
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { pino } from "pino";
@@ -18,7 +18,7 @@ export type TestPeople = Awaited<ReturnType<typeof openTestPeople>>;
 
 interface Request {
   readonly token?: string;
-  /** Goes into the header `X-Tenant`. */
+  /** Sent as the header `X-Tenant`. */
   readonly tenant?: string;
   readonly body?: object;
 }
@@ -32,7 +32,7 @@ interface CapturedMail {
 }
 
 const password = "correct horse battery staple";
-/** In production a node starts with no less. */
+/** The minimum in production. */
 const argon2 = { memoryKib: 19_456, passes: 2 };
 
 export async function openTestPeople(options: Pick<AppOptions, "features" | "config"> = {}) {
@@ -65,7 +65,7 @@ export async function openTestPeople(options: Pick<AppOptions, "features" | "con
   const newEmail = () => `${randomUUID()}@example.org`;
   const onControl = app.withPlatform;
 
-  /** The mails that were captured for somebody, oldest first, as soon as there are so many. */
+  /** The captured e-mails to somebody, oldest first, once there are `count`. */
   const mailsTo = async (email: string, count = 1): Promise<CapturedMail[]> => {
     const items = await until(`${email} has got ${count} mails`, async () => {
       const { body } = await send("GET", `/api/v1/dev/mails?to=${encodeURIComponent(email)}`);
@@ -120,7 +120,7 @@ export async function openTestPeople(options: Pick<AppOptions, "features" | "con
       tenant: Tenant,
       work: (db: TenantDatabase<Record<never, never>>) => Promise<Result>,
     ) => app.withTenant(tenant, ({ db }) => work(db as TenantDatabase<Record<never, never>>)),
-    /** The account with this e-mail, which somebody has registered. */
+    /** The registered account with this e-mail. */
     findAccount: (email: string) =>
       onControl("a test", ({ control }) =>
         control
@@ -130,7 +130,7 @@ export async function openTestPeople(options: Pick<AppOptions, "features" | "con
           .executeTakeFirstOrThrow(),
       ),
     mailsTo,
-    /** The newest mail to somebody, as the queue has it, once it is in that state. */
+    /** The newest e-mail to somebody as a row of the queue, once it has the state. */
     mailRow: (email: string, state: "waiting" | "sent" | "dropped" | "failed") =>
       until(`the newest mail to ${email} is ${state}`, async () => {
         const row = await onControl("a test", ({ control }) =>
@@ -144,7 +144,7 @@ export async function openTestPeople(options: Pick<AppOptions, "features" | "con
         );
         return row?.state === state && row;
       }),
-    /** The token in the link of the newest mail, once there are so many. */
+    /** The token in the newest e-mail's link, once there are `count`. */
     async tokenTo(email: string, count = 1): Promise<string> {
       const text = (await mailsTo(email, count)).at(-1)?.text ?? "";
       return /[?&]token=([\w-]+)/.exec(text)?.[1] ?? "";
@@ -178,7 +178,7 @@ export async function openTestPeople(options: Pick<AppOptions, "features" | "con
     },
     register,
     logIn,
-    /** Adds a user through the API, as somebody who may, and signs them in if they have a password. */
+    /** Adds a user through the API, and signs them in if they have a password. */
     async addUser(tenant: Tenant, by: { readonly token: string }, more: object) {
       const body = { email: newEmail(), ...more };
       const added = await post("/api/v1/users", { token: by.token, body });
@@ -195,7 +195,7 @@ export async function openTestPeople(options: Pick<AppOptions, "features" | "con
           .where("id", "=", id)
           .execute(),
       ),
-    /** The user that an account is in a tenant goes, as if by another feature. */
+    /** Deletes the account's user in a tenant, as another feature would. */
     removeUserOf: (tenant: Tenant, account: { readonly id: AccountId }) =>
       app.withTenant(tenant, ({ db }) =>
         db.query("delete from users where account_id = $1", [account.id]),
@@ -208,7 +208,7 @@ export async function openTestPeople(options: Pick<AppOptions, "features" | "con
   };
 }
 
-/** What a reply to a log-in gives, as tests need it. */
+/** The parts of a log-in reply that tests need. */
 // biome-ignore lint/suspicious/noExplicitAny: tests read what they expect out of it
 const signedIn = (body: any) => ({
   user: body.user,

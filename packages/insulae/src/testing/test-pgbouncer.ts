@@ -1,6 +1,7 @@
 /**
- * A PgBouncer before a test's own PostgreSQL, a real one, set up as docs/poolers.md says. Where the machine
- * has none, the tests that need it are left out; with `INSULAE_TEST_PGBOUNCER=required` (as in CI) they fail.
+ * A real PgBouncer in front of a test's own PostgreSQL, configured as in docs/poolers.md. Without
+ * one on the machine, the tests that need it are skipped; with `INSULAE_TEST_PGBOUNCER=required`
+ * (as in CI) they fail.
  */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -23,12 +24,12 @@ import { describeWith, findPrograms } from "./left-out.ts";
 import { until } from "./until.ts";
 
 export interface TestPgBouncer {
-  /** Of the same database as that of the server, by way of PgBouncer. */
+  /** The server's database through PgBouncer. */
   readonly url: string;
   stop(): Promise<void>;
 }
 
-/** From this version on it knows prepared statements between transactions. */
+/** The first version that supports prepared statements in transaction mode. */
 const withStatements = 1.21;
 
 const versionOf = (binary: string): number =>
@@ -48,7 +49,10 @@ export const describeWithPgBouncer = describeWith({
   find: recent,
 });
 
-/** Debian 12 has one that is too old for transaction mode. It is not required: later ones are not. */
+/**
+ * Debian 12 has a version that is too old for transaction mode. Not required, because newer systems
+ * have later ones.
+ */
 export const describeWithOldPgBouncer = describeWith({
   name: "PgBouncer before 1.21",
   variable: "INSULAE_TEST_OLD_PGBOUNCER",
@@ -59,12 +63,12 @@ const page = readFileSync(new URL("../../../../docs/poolers.md", import.meta.url
 const blockOf = (language: string): string =>
   new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, "s").exec(page)?.[1] ?? "";
 
-/** Does what docs/poolers.md says to do in PostgreSQL. */
+/** Runs the statements that docs/poolers.md lists for PostgreSQL. */
 export async function prepareForPgBouncer(administratorUrl: string): Promise<void> {
   const [before = "", after = ""] = blockOf("sql").split("\\connect pgbouncer_auth\n");
   const client = new pg.Client({ connectionString: administratorUrl });
   await client.connect();
-  // A database isn't made in a transaction, which several statements in one message are.
+  // CREATE DATABASE can't run in a transaction, and several statements in one message are one.
   for (const statement of before.split(";\n").filter((each) => each.trim() !== "")) {
     await client.query(statement);
   }
@@ -79,10 +83,10 @@ export async function prepareForPgBouncer(administratorUrl: string): Promise<voi
 }
 
 export interface PgBouncerOptions {
-  /** In place of the page's; undefined takes one away. */
+  /** Override the page's settings; undefined removes one. */
   readonly settings?: Readonly<Record<string, string | number | undefined>>;
   readonly isOld?: boolean;
-  /** It knows the logins that there are at present, the administrator's too, and looks none up. */
+  /** List all current logins, including the administrator's, instead of looking them up. */
   readonly knowsAll?: boolean;
 }
 
@@ -112,7 +116,7 @@ export async function startPgBouncer(
   }
   writeFileSync(file, text);
   writeFileSync(users, knowsAll ? await verifiers(administratorUrl) : blockLine());
-  // It refuses to run as root, and has to reach the server's socket: as whoever runs the server.
+  // It refuses to run as root and must reach the server's socket, so use the server's user.
   const { uid, gid } = statSync(host.startsWith("/") ? host : folder);
   for (const path of [folder, file, users]) chownSync(path, uid, gid);
   chmodSync(folder, 0o755);

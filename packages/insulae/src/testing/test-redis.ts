@@ -1,8 +1,7 @@
 /**
- * A Redis of a test's own, a real one, which the test may also hold up or kill. It takes a
- * `redis-server` or `valkey-server` on the PATH. Where there is none, the tests that need it are left
- * out, and the run ends with a line that says which; with `INSULAE_TEST_REDIS=required` (as in CI)
- * they fail instead.
+ * A real Redis for one test, which can pause or kill it. Needs a `redis-server` or `valkey-server`
+ * on the PATH. Without it, the tests that need it are skipped and listed at the end of the run;
+ * with `INSULAE_TEST_REDIS=required` (as in CI) they fail.
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
@@ -16,28 +15,28 @@ import { describeWith, findProgram } from "./left-out.ts";
 
 export interface TestRedis {
   readonly url: string;
-  /** Runs a command, past whatever is tested. */
+  /** Runs a command, bypassing the tested code. */
   command(...args: readonly string[]): Promise<unknown>;
-  /** It keeps its connections, takes new ones, and answers nothing. */
+  /** It keeps connections open and accepts new ones, but answers nothing. */
   pause(): void;
   resume(): void;
-  /** As `kill -9` does. */
+  /** Like `kill -9`. */
   kill(): Promise<void>;
-  /** After a `kill`: at the same address, empty. */
+  /** After `kill`: the same address, empty. */
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
 const installed = () => findProgram("redis-server", "valkey-server");
 
-/** `describe`, for tests that need a Redis. */
+/** `describe` for tests that need Redis. */
 export const describeWithRedis = describeWith({
   name: "redis-server",
   variable: "INSULAE_TEST_REDIS",
   find: installed,
 });
 
-/** Starts one that keeps nothing. */
+/** Starts one without persistence. */
 export async function startTestRedis(): Promise<TestRedis> {
   const binary = installed();
   if (!binary) throw new Error("There is no redis-server on the PATH");
@@ -78,7 +77,7 @@ export async function startTestRedis(): Promise<TestRedis> {
 async function start(binary: string, port: number, folder: string): Promise<ChildProcess> {
   const settings = ["--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", folder];
   const server = spawn(binary, settings.map(String), { stdio: ["ignore", "pipe", "inherit"] });
-  // Should the tests end without `stop`.
+  // If the tests exit without `stop`.
   const kill = () => void server.kill("SIGKILL");
   process.once("exit", kill);
   server.once("exit", () => process.off("exit", kill));

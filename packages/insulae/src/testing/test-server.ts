@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Embedded, startEmbedded } from "../embedded-postgres/supervisor.ts";
 
-/** Names the PostgreSQL (its administrator's URL) that tests make their databases on. */
+/** The administrator's URL of the PostgreSQL for test databases. */
 export const testServerVariable = "INSULAE_TEST_DATABASE_URL";
 
 const prefix = "insulae-test-server-";
@@ -11,15 +11,15 @@ const memory = "/dev/shm";
 const enoughBytes = 4 * 2 ** 30;
 
 /**
- * Makes a folder for a server that forgets everything, in memory where there is enough of it: tests make
- * and drop databases of hundreds of files, and for each new file ext4 looks through those that were
- * deleted in the last seconds (35 files of tests took 26 s of the kernel's time on a disk, and 10 here).
+ * Creates a folder for a non-durable server, in memory if there is enough: tests create and drop
+ * databases of hundreds of files, and ext4 scans recently deleted inodes for each new file (35 test
+ * files took 26 s of kernel time on a disk, 10 here).
  */
 export function makeServerFolder(): string {
   const root = hasMemory() ? memory : tmpdir();
   removeOrphans(root);
   const folder = mkdtempSync(join(root, `${prefix}${process.pid}-`));
-  chmodSync(folder, 0o711); // A PostgreSQL that root starts runs as somebody else.
+  chmodSync(folder, 0o711); // a PostgreSQL started by root runs as another user
   return folder;
 }
 
@@ -32,7 +32,7 @@ function hasMemory(): boolean {
   }
 }
 
-/** What runs that were killed have left would fill the memory. */
+/** Remains of killed runs would fill the memory. */
 function removeOrphans(root: string): void {
   for (const name of readdirSync(root)) {
     const owner = name.startsWith(prefix) && /^\d+/.exec(name.slice(prefix.length))?.[0];
@@ -45,23 +45,23 @@ function isRunning(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM"; // Node's errors of the system
+    return (error as NodeJS.ErrnoException).code === "EPERM"; // Node's system errors have a code
   }
 }
 
-/** Starts a PostgreSQL that forgets everything, in a folder that the caller removes. */
+/** Starts a non-durable PostgreSQL, in a folder that the caller removes. */
 export function startTestServer(folder: string): Promise<Embedded> {
   return startEmbedded({
     dataDir: join(folder, "server"),
     durable: false,
-    // Each worker has an app or more, each with its own connections.
+    // Each worker has one or more apps, with their own connections.
     settings: { max_connections: 300, file_copy_method: "clone" },
   });
 }
 
 /**
- * The server to make test databases on: the run's, or, where the test runner was not told of
- * `global-setup.ts`, one for this process, which ends with it.
+ * The server for test databases: the run's, or, without `global-setup.ts`, one that lives as long
+ * as this process.
  */
 export async function testServerUrl(): Promise<string> {
   const known = process.env[testServerVariable];
@@ -78,7 +78,7 @@ export interface SecondServer {
   stop(): Promise<void>;
 }
 
-/** Another PostgreSQL than the one of the test databases: a further server of an installation. */
+/** A second PostgreSQL, for tests of installations with several servers. */
 export async function startSecondServer(): Promise<SecondServer> {
   const folder = makeServerFolder();
   const server = await startTestServer(folder);

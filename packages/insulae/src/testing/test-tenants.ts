@@ -11,18 +11,18 @@ import { canonicalEmail } from "../kernel/validation/email.ts";
 import { createTestClient, type TestClient, type TestReply } from "./test-client.ts";
 import { cheapHashes } from "./test-config.ts";
 
-/** What all test users and accounts have. */
+/** The password of all test users and accounts. */
 export const testPassword = "a-Fine-passphrase-7";
 
 export interface TestUser extends TestClient {
   readonly id: UserId;
   readonly email: string;
-  /** The access token that its requests carry. */
+  /** The access token of its requests. */
   readonly token: string;
   /**
-   * A client with an API key of this user's, whose role needs `api-keys:write` for that: an admin, or an owner.
+   * A client with an API key of this user, whose role needs `api-keys:write`: an admin or owner.
    *
-   * @param permissions which of the user's it has
+   * @param permissions the subset of the user's permissions that it has
    */
   createApiKey(permissions: readonly string[]): Promise<TestClient & { readonly key: string }>;
 }
@@ -30,19 +30,19 @@ export interface TestUser extends TestClient {
 export interface NewTestUser {
   /** Default `user`. */
   readonly role?: SystemRole;
-  /** Default: an address that nobody else has. */
+  /** Default: a unique address. */
   readonly email?: string;
 }
 
-/** A tenant, with people of its own. It goes wherever a `Tenant` does: `app.withTenant(acme, …)`. */
+/** A tenant with people of its own. Can be used as a `Tenant`: `app.withTenant(acme, …)`. */
 export interface TestTenant extends Tenant {
   /** Adds a user and signs them in. */
   createUser(user?: NewTestUser): Promise<TestUser>;
-  /** Somebody who isn't signed in, and names the tenant by the header `X-Tenant`. */
+  /** A client that isn't signed in and names the tenant by the header `X-Tenant`. */
   readonly visitor: TestClient;
 }
 
-/** Somebody known to the whole platform, signed in without a tenant. */
+/** An account, signed in without a tenant. */
 export interface TestAccount extends TestClient {
   readonly id: AccountId;
   readonly email: string;
@@ -51,7 +51,7 @@ export interface TestAccount extends TestClient {
 
 export type NewTestTenant = Partial<Omit<NewTenant, "key">>;
 
-/** @param key default: one that no other tenant has */
+/** @param key default: a unique one */
 export async function createTestTenant(
   app: App,
   key = `t-${randomUUID()}`,
@@ -65,13 +65,13 @@ export async function createTestTenant(
   };
 }
 
-/** As if an owner had added them and they had signed in; no mail is sent. */
+/** As if an owner had added them and they had signed in, but without e-mails. */
 export async function createTestUser(
   app: App,
   tenant: Tenant,
   { role = "user", email: typed = newEmail() }: NewTestUser = {},
 ): Promise<TestUser> {
-  const email = canonicalEmail(typed); // As the API would.
+  const email = canonicalEmail(typed); // as the API would
   const password_hash = await createPasswords(cheapHashes).hash(testPassword);
   const { id } = await app.withTenant<UserTables, { id: UserId }>(tenant, ({ db }) =>
     db

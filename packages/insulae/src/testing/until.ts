@@ -3,19 +3,19 @@ import { setTimeout as sleep } from "node:timers/promises";
 type Truthy<T> = Exclude<T, undefined | null | false | 0 | "">;
 
 /**
- * Waits for what a test needs before it goes on: `await until("the outbox is empty", () => isEmpty(outbox))`.
+ * Waits for a condition: `await until("the outbox is empty", () => isEmpty(outbox))`.
  *
- * @param what is true then, for the error; a function where it shows how things stand at the end
- * @param look a look that throws ends the wait
- * @returns what `look` returned, as soon as that is truthy
- * @throws Error after `withinMs`, also while a look has not ended
+ * @param what the condition, for the error; a function to include the final state
+ * @param look polled; if it throws, the wait ends
+ * @returns the first truthy result of `look`
+ * @throws Error after `withinMs`, even if a look is still pending
  */
 export async function until<T>(
   what: string | (() => string),
   look: () => T | Promise<T>,
   withinMs = 20_000,
 ): Promise<Truthy<T>> {
-  const failure = new Error(); // Made here, so that its stack names who waits.
+  const failure = new Error(); // created here, so that its stack shows the caller
   const waiting = new AbortController();
   const late = sleep(withinMs, undefined, { signal: waiting.signal }).then(() => {
     const text = typeof what === "string" ? what : what();
@@ -26,7 +26,7 @@ export async function until<T>(
   try {
     for (;;) {
       const found = await Promise.race([look(), late]);
-      if (found) return found as Truthy<T>; // As just seen.
+      if (found) return found as Truthy<T>; // checked above
       await Promise.race([sleep(10), late]);
     }
   } finally {

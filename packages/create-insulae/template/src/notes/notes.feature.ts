@@ -17,7 +17,7 @@ import {
   type NoteTables,
 } from "./notes.queries.ts";
 
-const noteNotFound = defineError("note_not_found", 404, "There is no such note");
+const noteNotFound = defineError("note_not_found", 404, "This note does not exist");
 
 const title = Type.String({ minLength: 1, maxLength: 200 });
 const text = Type.String({ maxLength: 10_000 });
@@ -30,7 +30,7 @@ const NewNote = Type.Object({ title, text: Type.Optional(text) }, { $id: "NewNot
 const Comment = Type.Object({ id: uuid, text, created_at: timestamp }, { $id: "Comment" });
 const NewComment = Type.Object({ text }, { $id: "NewComment" });
 const NoteWithComments = Type.Object(
-  { ...Note.properties, comments: Type.Array(Comment, { description: "The last hundred." }) },
+  { ...Note.properties, comments: Type.Array(Comment, { description: "The latest hundred." }) },
   { $id: "NoteWithComments" },
 );
 
@@ -42,7 +42,7 @@ export const notes = feature<NoteTables>("notes", {
   },
   migrations: new URL("./migrations/", import.meta.url),
   tables: ["notes", "comments"],
-  // For a note of another tenant, PostgreSQL says what it says for one that doesn't exist.
+  // For another tenant's note, PostgreSQL reports the same error as for one that doesn't exist.
   constraints: { comments_note_id_fkey: noteNotFound },
   routes: (r) => [
     r.get(

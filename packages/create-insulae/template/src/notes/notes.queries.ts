@@ -1,4 +1,7 @@
-/** All SQL about notes. No statement names the tenant: each sees and writes the rows of its own. */
+/**
+ * All SQL about notes. No statement names the tenant: each reads and writes only its own tenant's
+ * rows.
+ */
 import {
   type ColumnType,
   type Generated,
@@ -45,7 +48,7 @@ export const createComment = statement((db: Db, p: Params<{ note_id: string; tex
   db.insertInto("comments").values(p).returning(commentColumns),
 );
 
-/** The last hundred, newest first. */
+/** The latest hundred, newest first. */
 const newestComments = sql<{ id: string; text: string; created_at: string }[]>`(
   select coalesce(json_agg(comment), '[]')
   from (

@@ -3,6 +3,7 @@ import { emailTaken } from "../users/users.feature.ts";
 import { accountRoutes } from "./accounts.routes.ts";
 import { newSignInMail } from "./new-sign-in.ts";
 import { recoveryRoutes } from "./recovery.routes.ts";
+import { startRoutes } from "./start.routes.ts";
 
 export {
   type AccountView,
@@ -45,6 +46,7 @@ export {
 } from "./sign-in.ts";
 export type { AccountSubject, SignInContext, Subject } from "./sign-in-subject.ts";
 export { siteFor, sitesOf } from "./sites.ts";
+export { hasAdministratorSignedIn, issueStartToken, startSeconds } from "./start.ts";
 export { accountOf, emailNotVerified, noAccount, switchTo } from "./switch.ts";
 export { tenantOf } from "./tenant-of.ts";
 
@@ -53,5 +55,5 @@ export const accounts = feature("accounts", {
   dependsOn: ["users"],
   mails: [newSignInMail],
   constraints: { accounts_email_key: emailTaken },
-  routes: (r) => [...accountRoutes(r), ...recoveryRoutes(r)],
+  routes: (r) => [...accountRoutes(r), ...recoveryRoutes(r), ...startRoutes(r)],
 });

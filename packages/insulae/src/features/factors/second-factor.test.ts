@@ -1,5 +1,6 @@
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createOneTimeTokens } from "../../kernel/identity/one-time-tokens.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
 import { addApp, auth, codeOf, logIn, secondFactor, stopClock } from "./factors-fixture.ts";
 
@@ -51,6 +52,22 @@ describe("a log-in of somebody with an app", () => {
     const second = await secondFactor(people, first.body.mfa_token, { code: codeOf(app.secret) });
     expect(String(second.headers["set-cookie"])).toMatch(/^__Host-insulae=/);
     expect(second.body).not.toHaveProperty("access_token");
+  });
+
+  it("is asked for after a one-time link as well", async () => {
+    const { account, token } = await people.admin();
+    const { secret } = await addApp(people, token);
+    const link = await people.onPlatform(({ control }) =>
+      createOneTimeTokens(control).issue({
+        ...{ purpose: "start", ttlSeconds: 900 },
+        subject: { tenantId: null, id: account.id },
+      }),
+    );
+    const first = await people.post(`${auth}/start`, { body: { token: link } });
+    expect([first.status, first.body.code]).toEqual([401, "second_factor_required"]);
+    expect(first.headers["set-cookie"]).toBeUndefined();
+    const second = await secondFactor(people, first.body.mfa_token, { code: codeOf(secret) });
+    expect(String(second.headers["set-cookie"])).toMatch(/^__Host-insulae=/);
   });
 
   it("answers a wrong password like anybody's", async () => {

@@ -1,4 +1,5 @@
 import { feature } from "../../kernel/feature/feature.ts";
+import { contextRoutes } from "./context.routes.ts";
 import type { IdentityTables } from "./identity-providers.queries.ts";
 import { providerRoutes } from "./identity-providers.routes.ts";
 import { signInRoutes } from "./sign-in.routes.ts";
@@ -20,5 +21,5 @@ export const identityProviders = feature<IdentityTables>("identity-providers", {
   },
   migrations: new URL("./migrations/", import.meta.url),
   tables: ["identity_providers", "identities"],
-  routes: (r) => [...providerRoutes(r), ...signInRoutes(r)],
+  routes: (r) => [...providerRoutes(r), ...contextRoutes(r), ...signInRoutes(r)],
 });

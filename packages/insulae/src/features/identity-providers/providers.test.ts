@@ -368,10 +368,10 @@ describe("the API reference", () => {
       const { responses } = paths[`/api/v1/auth/oidc/{provider}/${step}`].get;
       expect(Object.keys(responses).filter((status) => /^[23]/.test(status))).toEqual(["302"]);
       expect(responses[302]).toEqual({
-        description: "Go on elsewhere",
+        description: "Redirect",
         headers: {
           Location: {
-            description: "Where to go on.",
+            description: "The address to go to.",
             required: true,
             schema: { type: "string", format: "uri" },
           },

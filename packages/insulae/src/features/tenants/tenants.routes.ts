@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
-import { Type } from "typebox";
 import type { RouteBuilder } from "../../kernel/feature/feature.ts";
-import { fitting, pageOf, pageQuery, totalWanted } from "../../kernel/feature/page.ts";
+import { fitting, pageOf } from "../../kernel/feature/page.ts";
 import { permissionDenied } from "../../kernel/identity/errors.ts";
 import type { Tenant } from "../../kernel/model/tenant.ts";
 import {
@@ -28,6 +27,7 @@ import {
   NewTenantBody,
   TenantChangesBody,
   TenantConfigView,
+  TenantListQuery,
   TenantParams,
   TenantView,
   viewOf,
@@ -42,26 +42,27 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "platform",
       context: "core",
-      summary: "Lists tenants, newest first",
-      query: pageQuery({
-        status: Type.Optional(Type.Union([Type.Literal("active"), Type.Literal("suspended")])),
-        total: totalWanted,
-      }),
+      summary: "Lists tenants",
+      description:
+        "`q` finds tenants by their id, and by what their key, name or one of their hosts begins with, ignoring case; it looks at the first 1,000 of each. Without `status`, active and suspended tenants are listed; `deleted` lists those whose rows are not erased yet.",
+      query: TenantListQuery,
       response: pageOf(TenantView),
+      errors: [serverNotFound],
     },
     async ({ platform, query, page }) => {
       const { limit, after, cursor } = page;
+      const { q: search, status, plan, isolation, server, order } = query;
+      const serverId = server === undefined ? undefined : await platform.servers.idOf(server);
+      const wanted = { search, status, plan, isolation, serverId };
       const found = await platform.tenants.list({
-        status: query.status,
-        after: after[0],
-        limit: limit + 1,
+        ...{ ...wanted, order, after: after[0], limit: limit + 1 },
       });
       const items = fitting(found.slice(0, limit).map(viewOf));
       const last = items.at(-1);
       return {
         items,
         next_cursor: last && found.length > items.length ? cursor.encode([last.id]) : null,
-        ...(query.total && { total: await platform.tenants.count({ status: query.status }) }),
+        ...(query.total && { total: await platform.tenants.count(wanted) }),
       };
     },
   ),

@@ -1,9 +1,10 @@
 import { type Static, Type } from "typebox";
-import { nameText } from "../../kernel/feature/fields.ts";
+import { nameText, oneOf } from "../../kernel/feature/fields.ts";
+import { pageQuery, totalWanted } from "../../kernel/feature/page.ts";
 import type { Tenant } from "../../kernel/model/tenant.ts";
 
 const TenantName = nameText(255);
-const Plan = Type.String({
+export const Plan = Type.String({
   pattern: "^[a-z0-9][a-z0-9_-]{0,49}$",
   examples: ["free", "standard", "premium"],
 });
@@ -13,7 +14,7 @@ export const Hostname = Type.String({
   examples: ["shop.acme.example"],
 });
 
-const Isolation = Type.Union(
+export const Isolation = Type.Union(
   [Type.Literal("pool"), Type.Literal("schema"), Type.Literal("database")],
   {
     description:
@@ -95,7 +96,9 @@ export const TenantView = Type.Object(
     slug: Type.String(),
     number: Type.Integer(),
     name: Type.String(),
-    status: Type.Union([Type.Literal("active"), Type.Literal("suspended")]),
+    status: oneOf(["active", "suspended", "deleted"], {
+      description: "`deleted`: only in lists and details for platform administrators.",
+    }),
     plan: Type.String(),
     isolation: Isolation,
     hosts: Type.Array(Type.String()),
@@ -103,6 +106,13 @@ export const TenantView = Type.Object(
     owner_account_id: Type.Union([Type.String({ format: "uuid" }), Type.Null()]),
     created_at: Type.String({ format: "date-time" }),
     updated_at: Type.String({ format: "date-time" }),
+    deleted_at: Type.Optional(Type.String({ format: "date-time" })),
+    erase_at: Type.Optional(
+      Type.String({
+        format: "date-time",
+        description: "When a deleted tenant's rows are erased; until then it can be restored.",
+      }),
+    ),
   },
   { $id: "Tenant" },
 );
@@ -115,6 +125,22 @@ export const TenantConfigView = Type.Object(
   },
   { $id: "TenantConfig" },
 );
+
+export const TenantListQuery = pageQuery({
+  q: Type.Optional(Type.String({ minLength: 1, maxLength: 253, pattern: "\\S" })),
+  status: Type.Optional(oneOf(["active", "suspended", "deleted"])),
+  plan: Type.Optional(Plan),
+  isolation: Type.Optional(Isolation),
+  server: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 63, description: "The server's id or name." }),
+  ),
+  order: Type.Optional(
+    oneOf(["created", "name", "key"], {
+      description: "`created` (the default): newest first; `name`, `key`: ascending.",
+    }),
+  ),
+  total: totalWanted,
+});
 
 export const NewTenantBody = Type.Object({
   key: Type.String({
@@ -156,7 +182,8 @@ export const viewOf = (tenant: Tenant): Static<typeof TenantView> => ({
   slug: tenant.slug,
   number: tenant.number,
   name: tenant.name,
-  status: tenant.status === "suspended" ? "suspended" : "active",
+  // One that is being provisioned is shown only to whoever makes it.
+  status: tenant.status === "provisioning" ? "active" : tenant.status,
   plan: tenant.plan,
   isolation: tenant.placement.isolation,
   hosts: [...tenant.hosts],
@@ -164,4 +191,8 @@ export const viewOf = (tenant: Tenant): Static<typeof TenantView> => ({
   owner_account_id: tenant.ownerAccountId ?? null,
   created_at: tenant.createdAt.toISOString(),
   updated_at: tenant.updatedAt.toISOString(),
+  ...(tenant.deletion && {
+    deleted_at: tenant.deletion.deletedAt.toISOString(),
+    erase_at: tenant.deletion.eraseAt.toISOString(),
+  }),
 });

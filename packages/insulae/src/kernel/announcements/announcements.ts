@@ -1,8 +1,8 @@
 /**
- * What nodes tell each other, over `NOTIFY insulae` in the main database: that something they may
- * have cached has changed. Payloads are ids and nothing else. Triggers of the control plane announce
- * tenants, placements, servers, accounts, ended sessions and signing keys in the transaction that changes them; users live with their
- * tenants, perhaps in another database, and are announced here once the change is made.
+ * Announcements between nodes, over `NOTIFY insulae` in the main database: something that may be
+ * cached has changed. Payloads contain only ids. Triggers of the control plane announce tenants,
+ * placements, servers, accounts, ended sessions and signing keys in the transaction of the change.
+ * Users live in their tenants' databases, and are announced here after the change.
  */
 import { type Kysely, sql } from "kysely";
 import type { Broker } from "../engine/broker.ts";
@@ -17,16 +17,16 @@ import { createListener } from "./listener.ts";
 
 export interface Announcements {
   readonly follow: FollowAnnouncements;
-  /** Whether announcements are heard at this moment. */
+  /** Whether announcements are being received. */
   readonly listening: () => boolean;
-  /** Begins, and resolves when announcements are heard for the first time. */
+  /** Starts, and resolves when the first announcement can be received. */
   listen(): Promise<void>;
   /** How often announcements may have been missed. */
   readonly gaps: () => number;
   announceErased(id: TenantId): Promise<void>;
   /** @param userId undefined: any user of the tenant may have changed */
   announceUser(tenantId: TenantId, userId: string | undefined): Promise<void>;
-  /** @param id of a key or tag of the tenant's cache, which tells nothing */
+  /** @param id a hash of the key or tag, which reveals nothing */
   announceCache(tenantId: TenantId, id: string): Promise<void>;
   announceEvents(tenantId: TenantId): Promise<void>;
   close(): Promise<void>;
@@ -37,7 +37,7 @@ export interface AnnouncementsOptions {
   /** The main database, as the role `listener`. */
   readonly target: Target;
   readonly control: Kysely<ControlTables>;
-  /** A second way, for a node that can't hear the first. */
+  /** A second channel, for a node that can't use the first. */
   readonly redis?: Redis | undefined;
   readonly log: Logger;
 }
@@ -45,7 +45,7 @@ export interface AnnouncementsOptions {
 const channel = "insulae";
 const redisChannel = tenantKey(undefined, "announcements");
 
-/** Hears nothing until `listen()`; whatever follows is made after it, and before that. */
+/** Receives nothing until `listen()`, so that all followers can subscribe first. */
 export function createAnnouncements(options: AnnouncementsOptions): Announcements {
   const { broker, target, control, redis, log } = options;
   const followers = createFollowers();
@@ -65,8 +65,8 @@ export function createAnnouncements(options: AnnouncementsOptions): Announcement
     log,
   });
 
-  // The nodes that hear an announcement repeat it over Redis, for one that has lost its connection to
-  // the database. That one is still not `listening`: it can't know whether anybody heard all.
+  // Nodes repeat announcements over Redis for a node that has lost its database connection. That
+  // node still is not `listening`, because it can't know whether anybody received all of them.
   const relayOverRedis = (payload: string): void => {
     if (!redis?.isHere()) return;
     redis.run((client) => client.sendCommand(["PUBLISH", redisChannel, payload])).catch(() => {});

@@ -13,7 +13,7 @@ function setUp() {
   return { followers, one, other };
 }
 
-it("every follower of a kind hears what is said, and nobody else", () => {
+it("every follower of a kind receives its announcements, and nobody else", () => {
   const { followers, one, other } = setUp();
   followers.hear(`tenant:${tenant}`);
   followers.hear(`cache:${tenant}:k1`);
@@ -22,14 +22,14 @@ it("every follower of a kind hears what is said, and nobody else", () => {
   expect([one.anything, other.anything].flatMap(({ mock }) => mock.calls)).toEqual([]);
 });
 
-it("all followers hear when announcements may have been missed", () => {
+it("all followers learn when announcements may have been missed", () => {
   const { followers, one, other } = setUp();
   followers.missSome();
   expect([one.anything, other.anything].map(({ mock }) => mock.calls.length)).toEqual([1, 1]);
 });
 
 it.each(["unknown:1", "", "constructor:1", "anything"])(
-  "an announcement that this version doesn't know (%j) may mean anything",
+  "an unknown announcement (%j) is treated as a gap",
   (payload) => {
     const { followers, one, other } = setUp();
     followers.hear(payload);
@@ -37,7 +37,7 @@ it.each(["unknown:1", "", "constructor:1", "anything"])(
   },
 );
 
-it("nobody can follow without saying what to do when announcements were missed", () => {
+it("a follower must handle missed announcements", () => {
   // @ts-expect-error: `anything` is missing
   createFollowers().add({ tenant() {} });
 });

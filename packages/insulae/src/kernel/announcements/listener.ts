@@ -1,17 +1,17 @@
 /**
- * Hears what other processes announce (`NOTIFY`) in the main database, over one connection that is
- * never given back. That PostgreSQL has taken the LISTEN does not mean that anything arrives: the
- * connection may be half open, its server process stopped, or a pooler has given the session to
- * somebody else. So a listener notifies itself once a second, on a channel of its own and over another
- * connection, and is heard from only while that arrives:
+ * Receives other processes' announcements (`NOTIFY`) in the main database, over one permanent
+ * connection. That PostgreSQL accepted LISTEN does not mean that notifications arrive: the
+ * connection may be half open, its server process stopped, or a pooler may have given the session
+ * to somebody else. So the listener notifies itself once a second, on a channel of its own and over
+ * another connection, and is listening only while that arrives:
  *
  *     connecting ── LISTEN, and its own notification ──► listening
  *          ▲                                                 │
  *          └──── nothing of its own for 3 s, or lost ────────┘
  *
- * `onGap` is called at both arrows: nothing that was cached before can be trusted to be current. What
- * is heard was sent in order, so with its own notification all has arrived that was committed before
- * it. For the channel of its own PostgreSQL wakes other listeners, and sends them nothing.
+ * `onGap` is called on both transitions: nothing cached before can be trusted. Notifications arrive
+ * in order, so with its own one everything committed before has arrived. PostgreSQL wakes other
+ * listeners for that channel, but sends them nothing.
  */
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -23,17 +23,17 @@ import type { Logger } from "../telemetry/log.ts";
 
 export interface Listener {
   /**
-   * Whether announcements are heard. Where the clock says that they no longer are, `onGap` has been
-   * called by the time this returns, so that a cache that asks before it looks has nothing old.
+   * Whether announcements are being received. If the clock says no, `onGap` has been called by the
+   * time this returns, so a cache that checks before a look-up holds nothing stale.
    */
   readonly listening: () => boolean;
   /**
-   * Begins, and resolves when announcements are heard for the first time.
+   * Starts, and resolves when announcements are received for the first time.
    *
-   * @throws NotHeard if LISTEN works and nothing arrives.
+   * @throws NotHeard if LISTEN works but nothing arrives
    */
   listen(): Promise<void>;
-  /** How often announcements may have been missed, since the start. */
+  /** How often announcements may have been missed since the start. */
   readonly gaps: () => number;
   close(): Promise<void>;
 }
@@ -44,30 +44,30 @@ export interface ListenerOptions {
   readonly channel: string;
   readonly onMessage: (payload: string) => void;
   readonly onGap: () => void;
-  /** Sends a notification, over a connection other than the one that listens. */
+  /** Sends a notification, over another connection than the listening one. */
   readonly notify: (channel: string, payload: string) => Promise<unknown>;
   readonly log: Logger;
 }
 
-/** LISTEN was taken, and nothing comes. */
+/** LISTEN was accepted, but nothing arrives. */
 export class NotHeard extends Error {
   override readonly name = "NotHeard";
 
   constructor() {
     super(
-      `no notification has arrived for ${silenceMs / 1_000} s over the connection that listens. ` +
-        "If there is a connection pooler before PostgreSQL, set DATABASE_DIRECT_URL to PostgreSQL itself (docs/poolers.md).",
+      `no notification has arrived for ${silenceMs / 1_000} s on the listening connection. ` +
+        "If there is a connection pooler in front of PostgreSQL, set DATABASE_DIRECT_URL to PostgreSQL itself (docs/poolers.md).",
     );
   }
 }
 
 const beatMs = 1_000;
 const silenceMs = 3_000;
-/** So often in a row nothing may arrive at the start before it is given up. */
+/** How many consecutive failures at the start before giving up. */
 const firstTries = 3;
 
 interface Hearing {
-  /** When the last notification of its own was sent that has arrived. */
+  /** When its last received notification was sent. */
   sentAt: number;
   readonly end: (error: Error) => void;
 }
@@ -91,7 +91,7 @@ export function createListener(options: ListenerOptions): Listener {
   const begin = (heard: Hearing): void => {
     onGap();
     hearing = heard;
-    if (saidAway) log.warn("Announcements are heard again");
+    if (saidAway) log.warn("Announcements are received again");
     saidAway = false;
     first.resolve();
   };
@@ -102,7 +102,7 @@ export function createListener(options: ListenerOptions): Listener {
     onGap();
   };
 
-  /** Sends what it is to hear, one at a time; should one get no answer, another after a while. */
+  /** Sends its own notifications, one at a time; if one is not confirmed, another after a while. */
   const createBeat = () => {
     let sending: { readonly since: number } | undefined;
     return () => {
@@ -112,7 +112,7 @@ export function createListener(options: ListenerOptions): Listener {
       sending = mine;
       options
         .notify(own, String(since))
-        .catch((error: unknown) => log.debug({ err: error }, "A heartbeat could not be sent"))
+        .catch((error: unknown) => log.debug({ err: error }, "Could not send a heartbeat"))
         .finally(() => {
           if (sending === mine) sending = undefined;
         });
@@ -120,7 +120,9 @@ export function createListener(options: ListenerOptions): Listener {
   };
   const beat = createBeat();
 
-  /** Listens until the connection is lost or silent, or the listener is closed. @throws why */
+  /**
+   * Listens until the connection is lost or silent, or the listener is closed. @throws the reason
+   */
   const listenOnce = async (): Promise<void> => {
     const over = Promise.withResolvers<never>();
     over.promise.catch(() => undefined);
@@ -161,8 +163,8 @@ export function createListener(options: ListenerOptions): Listener {
       clearInterval(beats);
       closing.signal.removeEventListener("abort", stop);
       lease.client.off("notification", onNotification);
-      // Its session listens, or hangs: it serves nobody else, and nobody waits for its farewell.
-      lease.destroy(new Error("the connection that listened was given up"));
+      // The connection listens or hangs, so it is not reusable; don't wait for a clean close.
+      lease.destroy(new Error("gave up the listening connection"));
       end(heard);
     }
   };
@@ -175,12 +177,12 @@ export function createListener(options: ListenerOptions): Listener {
       await listenOnce().catch((error: unknown) => {
         if (closing.signal.aborted) return;
         if (!saidAway) {
-          const message = "Announcements can't be heard: nothing cached is believed; reconnecting";
+          const message = "Announcements are not being received: bypassing caches; reconnecting";
           log.warn({ err: error }, message);
         }
         saidAway = true;
         if (error instanceof NotHeard) unheard += 1;
-        // Of no effect once it was heard for the first time.
+        // No effect after the first success.
         if (unheard >= firstTries) first.reject(error);
       });
       wait = performance.now() - began > 10_000 ? 100 : Math.min(wait * 2, 2_000);

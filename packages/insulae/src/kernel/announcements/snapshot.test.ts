@@ -9,15 +9,15 @@ function setUp() {
 
 afterEach(() => void vi.useRealTimers());
 
-describe("what is kept current", () => {
-  it("is read when it is first asked for, once for all, and then believed", async () => {
+describe("a snapshot", () => {
+  it("is loaded on first use, once for all callers, and then kept", async () => {
     const { copy, load } = setUp();
     await Promise.all([copy.ready(), copy.ready()]);
     expect(copy.ready()).toBeUndefined();
     expect(load).toHaveBeenCalledTimes(1);
   });
 
-  it("is read again when it has changed", async () => {
+  it("is reloaded after a change", async () => {
     const { copy, load } = setUp();
     await copy.ready();
     copy.stale();
@@ -27,7 +27,7 @@ describe("what is kept current", () => {
     expect(load).toHaveBeenCalledTimes(2);
   });
 
-  it("is read twice when it changes while it is read", async () => {
+  it("is loaded twice if it changes during the load", async () => {
     const { copy, load } = setUp();
     load.mockImplementationOnce(async () => copy.stale());
     await copy.ready();
@@ -35,7 +35,7 @@ describe("what is kept current", () => {
     expect(copy.ready()).toBeUndefined();
   });
 
-  it("is believed for a second while announcements can't be heard", async () => {
+  it("is valid for a second while announcements are not received", async () => {
     vi.useFakeTimers({ toFake: ["performance"] });
     const { copy, state, load } = setUp();
     state.listening = false;
@@ -45,7 +45,7 @@ describe("what is kept current", () => {
     vi.advanceTimersByTime(1);
     await copy.ready();
     expect(load).toHaveBeenCalledTimes(2);
-    // What was read unheard is not believed for longer once they are heard again.
+    // What was loaded without announcements expires even if they are received again.
     state.listening = true;
     vi.advanceTimersByTime(1_000);
     expect(copy.ready()).toBeInstanceOf(Promise);
@@ -53,7 +53,7 @@ describe("what is kept current", () => {
     expect(load).toHaveBeenCalledTimes(3);
   });
 
-  it("is asked for again after a failure", async () => {
+  it("is loaded again after a failure", async () => {
     const { copy, load } = setUp();
     load.mockRejectedValueOnce(new Error("the database is away"));
     await expect(copy.ready()).rejects.toThrow("away");

@@ -1,20 +1,21 @@
 /**
- * A copy of something in the database that must never be old: the signing keys, the sessions that
- * have ended. It is read whole; changes are announced, and what was read while announcements are
- * heard stays current until one comes. While none can be heard it is read again every second, by
- * whoever asks next.
+ * A copy of database content that must never be stale: the signing keys, the ended sessions. It is
+ * loaded as a whole and reloaded after an announcement of a change. While announcements can't be
+ * received, it is reloaded every second, on demand.
  */
 export interface KeptCurrent {
-  /** Undefined while the copy is current; otherwise a promise that it is. */
+  /** Undefined while the copy is current; otherwise a promise that resolves when it is. */
   ready(): Promise<void> | undefined;
-  /** The copy may be old from now on: something has changed. */
+  /** Marks the copy as stale. */
   stale(): void;
 }
 
 export interface KeptCurrentOptions {
-  /** Reads the copy anew. */
+  /** Loads the copy. */
   readonly load: () => Promise<void>;
-  /** Subscribes to the announcements that make the copy old. @returns whether they are heard. */
+  /**
+   * Subscribes to the announcements that make the copy stale. @returns whether they are received
+   */
   readonly follow: (stale: () => void) => () => boolean;
 }
 
@@ -30,7 +31,7 @@ export function keepCurrent({ load, follow }: KeptCurrentOptions): KeptCurrent {
   };
   const listening = follow(stale);
   const isCurrent = (): boolean => {
-    const heard = listening(); // First: if announcements are found unheard only now, the copy is stale.
+    const heard = listening(); // First, because this may find the copy stale.
     if (copy?.changes !== changes) return false;
     return (copy.heard && heard) || performance.now() - copy.at < believedUnheardMs;
   };
@@ -40,7 +41,7 @@ export function keepCurrent({ load, follow }: KeptCurrentOptions): KeptCurrent {
       const reading = { changes, at: performance.now(), heard: listening() };
       await load();
       copy = reading;
-      // What changed while it was read may be in it or not.
+      // A change during the load may or may not be included.
     } while (copy.changes !== changes);
   };
 

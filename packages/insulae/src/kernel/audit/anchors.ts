@@ -1,7 +1,7 @@
 /**
- * Anchors: from time to time the platform's log notes the head of each tenant's log that has grown. Who
- * cuts off the end of a tenant's log, or writes it anew, has to do the same to the platform's; and
- * its head goes to the server's log, out of the database's reach.
+ * Anchors: the platform's log regularly records the head of each tenant's log that has grown.
+ * Truncating or rewriting a tenant's log then requires doing the same to the platform's, whose own
+ * head is written to the server's log, outside the database.
  */
 import { type Kysely, sql } from "kysely";
 import { eachOf } from "../lib/each-of.ts";
@@ -23,11 +23,14 @@ interface HeadRow {
 }
 
 export interface Anchors {
-  /** Anchors the heads of the logs that have grown in this process since the last time. @param signal ends it. */
+  /**
+   * Anchors the heads of logs that have grown in this process since the last call. @param signal
+   * stops it
+   */
   readonly anchor: (signal?: AbortSignal) => Promise<void>;
 }
 
-/** @param grown the tenants whose logs have grown; those that are anchored are taken away. */
+/** @param grown tenants whose logs have grown; anchored ones are removed from it */
 export function createAnchors(
   { control, databaseOf, log }: AuditOptions,
   write: WriteAudit,
@@ -50,9 +53,9 @@ export function createAnchors(
       if (grown.size === 0) return;
       const anchorNext = (tenant: Tenant) => {
         grown.delete(tenant.id);
-        // A tenant that was moved or erased meanwhile is none to stop the others.
+        // A tenant that was moved or erased meanwhile must not stop the others.
         return anchorOne(tenant).catch((error: unknown) =>
-          log.error({ err: error, tenant_id: tenant.id }, "An audit log could not be anchored"),
+          log.error({ err: error, tenant_id: tenant.id }, "Could not anchor an audit log"),
         );
       };
       await eachOf(grown.values(), anchoredAtOnce, anchorNext, signal);
@@ -73,7 +76,7 @@ async function logHead(control: Kysely<ControlTables>, log: Logger): Promise<voi
   );
 }
 
-/** The tenant's heads that were anchored, from a number (exclusive) to another. */
+/** The tenant's anchored heads with numbers in the range (`after` exclusive). */
 export const anchorsOf =
   (control: Kysely<ControlTables>, tenant: Pick<Tenant, "id">) =>
   async (after: number, to: number): Promise<readonly Head[]> => {

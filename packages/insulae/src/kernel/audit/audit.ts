@@ -45,11 +45,9 @@ export interface AuditEvent {
  * Writes an entry to the log of the request's tenant, or of the platform if it has none.
  *
  * @param tx the transaction that it belongs to, in the same database. Entries of one tenant's log
- * serialise
- *   transactions until they end, so write them last.
+ * serialise transactions until they end, so write them last
  * @throws the error that prevented the entry, unless its outcome is `failed` or `refused` and there
- * is no `tx`;
- *   then the error is logged
+ * is no `tx`; then the error is logged
  * @example
  * await audit({ action: "user.deleted", target: { type: "user", id } }, tx);
  */
@@ -108,7 +106,7 @@ export function createAudit(
       if (tx !== undefined || outcome === "succeeded") throw error;
       log.error(
         { err: error, tenant_id: tenant?.id, action: entry.action, outcome },
-        "An audit entry could not be written",
+        "Could not write an audit entry",
       );
     }
   };
@@ -118,7 +116,7 @@ export function createAudit(
       const written = append(entry, tx);
       const known = written.then(
         () => {},
-        () => {}, // whoever waits for `written` hears of it
+        () => {}, // callers of `written` get the error
       );
       pending.add(known);
       void known.then(() => pending.delete(known));

@@ -23,12 +23,12 @@ async function kept(detail: Record<string, unknown>) {
   });
 }
 
-test("an entry's detail is kept as it is up to 4 KiB", async () => {
+test("a detail of up to 4 KiB is stored unchanged", async () => {
   const detail = { reason: "x".repeat(4_000), n: 1 };
   expect(await kept(detail)).toEqual(detail);
 });
 
-test("of a longer one the largest members are cut, and the entry says so", async () => {
+test("the largest members of a longer detail are cut, and the entry says so", async () => {
   const detail = {
     all: Object.fromEntries(Array.from({ length: 400 }, (_, n) => [`k${n}`, "é".repeat(1_000)])),
     reason: "🦆".repeat(5_000),
@@ -41,7 +41,7 @@ test("of a longer one the largest members are cut, and the entry says so", async
   });
 });
 
-test("many members are cut like few", async () => {
+test("many members are cut as few are", async () => {
   const many = Object.fromEntries(
     Array.from({ length: 20_000 }, (_, n) => [`k${n}`, "é".repeat(9)]),
   );

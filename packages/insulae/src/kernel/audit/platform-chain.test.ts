@@ -31,7 +31,7 @@ interface Row {
   readonly seq: string | null;
   readonly number: number;
 }
-/** Entries of this test, in the order of the chain; those without a place last. */
+/** This test's entries, in the order of the chain; those without a place last. */
 const entries = async (test: string): Promise<readonly Row[]> => {
   const { rows } = await owner.query<Row>(
     `select seq, (detail ->> 'number')::int as number from control.audit_log
@@ -53,11 +53,11 @@ const entry = (number: number) => ({
 });
 
 describe("the platform's log", () => {
-  test("has nobody wait for somebody else's transaction", async () => {
+  test("doesn't wait for other transactions", async () => {
     await onPlatform((control) =>
       control.transaction().execute(async (tx) => {
         await app.audit(entry(1), tx);
-        // With one lock for all this would wait for the transaction around it, in vain.
+        // With a single lock this would wait for the surrounding transaction, in vain.
         await app.audit(entry(2));
         expect((await entries(name)).map(({ number }) => number)).toEqual([2]);
       }),
@@ -65,7 +65,7 @@ describe("the platform's log", () => {
     expect(await entries(name)).toHaveLength(2);
   });
 
-  test("is chained without gaps, however many write at once, and what is rolled back is not in it", async () => {
+  test("is chained without gaps under concurrent writes, and without rolled-back entries", async () => {
     const many = Array.from({ length: 60 }, (_, n) =>
       onPlatform((control) =>
         control.transaction().execute(async (tx) => {
@@ -83,12 +83,12 @@ describe("the platform's log", () => {
     expect(Number(written.at(-1)?.seq)).toBeLessThanOrEqual(head?.seq ?? 0);
   });
 
-  test("gets its places by itself, soon", async () => {
+  test("is chained in the background, soon", async () => {
     await app.audit(entry(1));
     await expect.poll(async () => (await entries(name))[0]?.seq, { timeout: 10_000 }).toBeTruthy();
   });
 
-  test("has a place for an entry that is committed late, behind those that were chained before", async () => {
+  test("places an entry that committed late after those chained before", async () => {
     await onPlatform((control) =>
       control.transaction().execute(async (tx) => {
         await app.audit(entry(1), tx);
@@ -100,7 +100,7 @@ describe("the platform's log", () => {
     expect((await entries(name)).map(({ number }) => number)).toEqual([2, 1]);
   });
 
-  test("has its entries chained by whoever comes next, if a process was killed in between", async () => {
+  test("has its entries chained by the next process, if one was killed", async () => {
     await owner.query(
       `insert into control.audit_log (action, outcome, actor_kind, detail)
        values ('thing.done', 'succeeded', 'system', $1)`,
@@ -120,13 +120,13 @@ describe("the platform's log", () => {
       `insert into control.audit_log (seq, hash, action, outcome, actor_kind, detail)
        values (1000000, 'x', 'thing.done', 'succeeded', 'system', '{}')`,
     ],
-  ])("can't be used by the application to %s", async (_what, statement) => {
+  ])("does not allow the application to %s", async (_what, statement) => {
     await expect(onPlatform((control) => sql.raw(statement).execute(control))).rejects.toThrow(
       "permission denied",
     );
   });
 
-  test("shows what was changed after it was chained", async () => {
+  test("reveals what was changed after it was chained", async () => {
     await app.audit(entry(1));
     await verify();
     const changed = await owner.query<{ seq: string }>(

@@ -54,7 +54,7 @@ const anchor = () =>
 /** As the database's superuser, who may do everything. */
 const tamper = (statement: string) => owner.query(statement, [tenant.id]);
 
-/** Makes the chain fit again from an entry on, as somebody would who knows how. */
+/** Recomputes the chain from an entry on, as a skilled attacker would. */
 const rechain = (from: number) =>
   owner.query(`
     do $$
@@ -79,7 +79,7 @@ const rechain = (from: number) =>
       end loop;
     end $$`);
 
-test("a log that nobody touched is whole, whatever its entries say", async () => {
+test("an untouched log is intact, whatever its entries contain", async () => {
   expect(await verify()).toEqual({
     head: { seq: 10, hash: expect.stringMatching(/^[0-9a-f]{64}$/) },
     problem: undefined,
@@ -95,7 +95,7 @@ test("so is the platform's", async () => {
   expect(problem).toBeUndefined();
 });
 
-describe("the first entry that is wrong is named when", () => {
+describe("the first wrong entry is reported when", () => {
   test.each([
     ["at", "at + interval '1 microsecond'"],
     ["action", "'thing.left'"],
@@ -112,7 +112,7 @@ describe("the first entry that is wrong is named when", () => {
     ["detail", "'{}'"],
     ["id", "gen_random_uuid()"],
     ["hash", "repeat('0', 64)"],
-  ])("one's %s was changed", async (column, value) => {
+  ])("an entry's %s was changed", async (column, value) => {
     await tamper(`update data.audit_log set ${column} = ${value} where tenant_id = $1 and seq = 4`);
     expect(await verify()).toMatchObject({
       head: { seq: 3 },
@@ -120,12 +120,12 @@ describe("the first entry that is wrong is named when", () => {
     });
   });
 
-  test("one was deleted", async () => {
+  test("an entry was deleted", async () => {
     await tamper("delete from data.audit_log where tenant_id = $1 and seq = 4");
     expect((await verify()).problem).toEqual({ seq: 4, problem: "is missing" });
   });
 
-  test("one was deleted, and the others moved up", async () => {
+  test("an entry was deleted, and later ones renumbered", async () => {
     await tamper("delete from data.audit_log where tenant_id = $1 and seq = 4");
     for (let seq = 5; seq <= 10; seq++) {
       await tamper(
@@ -135,7 +135,7 @@ describe("the first entry that is wrong is named when", () => {
     expect((await verify()).problem?.seq).toBe(4);
   });
 
-  test("one was put in", async () => {
+  test("an entry was inserted", async () => {
     for (let seq = 10; seq >= 4; seq--) {
       await tamper(
         `update data.audit_log set seq = ${seq + 1} where tenant_id = $1 and seq = ${seq}`,
@@ -147,14 +147,14 @@ describe("the first entry that is wrong is named when", () => {
     expect((await verify()).problem?.seq).toBe(4);
   });
 
-  test("one was put before the first", async () => {
+  test("an entry was inserted before the first", async () => {
     await tamper(`insert into data.audit_log
       select (jsonb_populate_record(e, '{"seq": 0}')).* from data.audit_log e
       where tenant_id = $1 and seq = 1`);
     expect((await verify()).problem).toEqual({ seq: 1, problem: "is missing" });
   });
 
-  test("two were swapped", async () => {
+  test("two entries were swapped", async () => {
     for (const [from, to] of [
       [4, 99],
       [7, 4],
@@ -165,7 +165,7 @@ describe("the first entry that is wrong is named when", () => {
     expect((await verify()).problem).toMatchObject({ seq: 4 });
   });
 
-  test("one was changed with its hash, and the next does not follow it", async () => {
+  test("an entry was changed with its hash, and the next does not follow it", async () => {
     await tamper(
       "update data.audit_log set action = 'thing.left' where tenant_id = $1 and seq = 4",
     );
@@ -179,20 +179,20 @@ describe("the first entry that is wrong is named when", () => {
     });
   });
 
-  test("the end is missing, where an anchor names it", async () => {
+  test("the end is missing, and an anchor names it", async () => {
     await anchor();
     expect((await verify()).problem).toBeUndefined();
     await tamper("delete from data.audit_log where tenant_id = $1 and seq > 8");
     expect(await verify()).toMatchObject({ head: { seq: 8 }, problem: { seq: 9 } });
   });
 
-  test("all was deleted, where an anchor names it", async () => {
+  test("everything was deleted, and an anchor names it", async () => {
     await anchor();
     await tamper("delete from data.audit_log where tenant_id = $1");
     expect((await verify()).problem?.seq).toBe(1);
   });
 
-  test("all after it was written anew, where an anchor names it, and whatever was anchored since", async () => {
+  test("everything after an entry was rewritten, and an anchor names it, whatever was anchored since", async () => {
     await anchor();
     await tamper("update data.audit_log set detail = '{}' where tenant_id = $1 and seq = 4");
     await rechain(4);
@@ -204,7 +204,7 @@ describe("the first entry that is wrong is named when", () => {
     });
   });
 
-  test("it is another tenant's log", async () => {
+  test("the log is another tenant's", async () => {
     const other = (await createMember(app)).tenant;
     await tamper(`delete from data.audit_log where tenant_id = '${other.id}' and $1 <> ''`);
     await tamper(`insert into data.audit_log
@@ -215,7 +215,7 @@ describe("the first entry that is wrong is named when", () => {
 });
 
 describe("a chain", () => {
-  test("is in the order of commits, without gaps, however many append at once", async () => {
+  test("follows the order of commits without gaps under concurrent writes", async () => {
     const more = Array.from({ length: 40 }, (_, n) =>
       app
         .withTenant(tenant, ({ db }) =>
@@ -230,7 +230,7 @@ describe("a chain", () => {
     expect(await verify()).toMatchObject({ head: { seq: 40 }, problem: undefined });
   });
 
-  test("survives a copy to another place, and goes on there", async () => {
+  test("survives a copy to another place, and continues there", async () => {
     const copies = await owner.query<{ n: number }>(
       `create schema elsewhere;
        create table elsewhere.audit_log (like data.audit_log including all);
@@ -243,7 +243,7 @@ describe("a chain", () => {
          left join elsewhere.audit_log before on before.seq = e.seq - 1
          where e.previous_hash is not distinct from before.hash`,
     );
-    // Five statements give five results.
+    // Five statements return five results.
     const results = copies as unknown as pg.QueryResult<{ n: number }>[];
     expect(results.at(-1)?.rows).toEqual([{ n: 11 }]);
   });

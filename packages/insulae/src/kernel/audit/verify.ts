@@ -1,9 +1,9 @@
 /**
- * Walks an audit log's chain and finds where it was tampered with. The hashes are computed here, from
- * the rows' texts: a verifier that asked the database's own function would believe whoever changed it.
+ * Verifies an audit log's chain and finds where it was tampered with. Hashes are recomputed here
+ * from the rows: the database's own function could have been tampered with too.
  *
- * A chain shows what was changed, taken out, put in or moved. It can't show that its end is missing, nor
- * that all of it was written anew: for that there are anchors, a tenant's heads in the platform's log.
+ * A chain reveals changed, removed, inserted and moved entries, but not a missing end or a complete
+ * rewrite. For those there are anchors: a tenant's heads, recorded in the platform's log.
  */
 import { createHash } from "node:crypto";
 import { type QueryExecutorProvider, sql } from "kysely";
@@ -16,7 +16,7 @@ export interface Head {
 }
 
 export interface Problem {
-  /** The number of the first entry that is wrong. */
+  /** The number of the first wrong entry. */
   readonly seq: number;
   readonly problem: string;
 }
@@ -27,15 +27,15 @@ export interface Verdict {
 }
 
 export interface Chain {
-  /** What its hashes begin with: the tenant's id, or `platform`. */
+  /** The first input of its hashes: the tenant's id, or `platform`. */
   readonly name: string;
   readonly table: "audit_log" | "control.audit_log";
   readonly db: QueryExecutorProvider;
-  /** What was noted of its heads elsewhere, from a number (exclusive) to another, in their order. */
+  /** Heads recorded elsewhere with numbers in the range (`after` exclusive), in order. */
   readonly anchors?: (after: number, to: number) => Promise<readonly Head[]>;
 }
 
-/** All that is hashed, as text, in the order in which it is. */
+/** The hashed columns as text, in order. */
 const hashed = [
   sql`seq::text`,
   sql`id::text`,
@@ -49,23 +49,24 @@ const hashed = [
 const entriesAtOnce = 1_000;
 
 /**
- * What is committed to the platform's log and not chained yet is chained first.
+ * Entries committed to the platform's log but not chained yet are chained first. Reads in pages, so
+ * memory use does not depend on the length.
  *
- * @returns how far the chain is whole; in pages, so that a long one needs no more memory.
+ * @returns how far the chain is intact
  */
 export async function verifyChain(chain: Chain): Promise<Verdict> {
   if (chain.table === "control.audit_log") await chainPlatformLog(chain.db);
   let head: Head | undefined;
   const verdict = (problem?: Problem): Verdict => ({ head, problem });
   let missing: Head | undefined;
-  // From the lowest number that there can be: no entry hides below 1.
+  // The lowest possible number, so that no entry can hide below 1.
   for (let after = Number.MIN_SAFE_INTEGER; ; ) {
     const rows = await nextEntries(chain, after);
     if (rows.length === 0) {
       const known = missing;
       [missing] = (await chain.anchors?.(head?.seq ?? 0, Number.MAX_SAFE_INTEGER)) ?? [];
       if (!missing) return verdict();
-      // What was added and anchored while we walked is there when we look again.
+      // Entries added and anchored during the walk are found by the next look.
       if (!known) continue;
       const problem = `is missing: the platform's log names entry ${missing.seq}`;
       return verdict({ seq: (head?.seq ?? 0) + 1, problem });
@@ -114,7 +115,7 @@ function problemOf(chain: string, { fields, hash }: Row, head: Head | undefined)
   return undefined;
 }
 
-/** As `app.audit_hash()` does it. */
+/** The same as `app.audit_hash()`. */
 const hashOf = (fields: readonly (string | null)[]): string =>
   createHash("sha256")
     .update(

@@ -15,7 +15,7 @@ const megabyte = 1_048_576;
 let lines: { msg: string }[];
 let announced: string[];
 let listening: boolean;
-/** What each node that was opened hears. */
+/** What each opened node receives. */
 const heardBy = new Map<Caches, Followers>();
 const log = pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) });
 
@@ -44,7 +44,7 @@ const open = (redis?: Redis, maxBytes = 64 * megabyte): Caches => {
 const hear = (caches: Caches, tenantId: TenantId, id: string): void =>
   heardBy.get(caches)?.hear(`cache:${tenantId}:${id}`);
 
-/** A load that the test lets go on. */
+/** A load that the test completes. */
 const held = () => {
   const { promise, resolve } = Promise.withResolvers<string>();
   const load = vi.fn(() => promise);
@@ -58,7 +58,7 @@ const contract = (make: () => Caches) => {
   });
   afterEach(() => caches.close());
 
-  test("keeps JSON until its time is up, or it is deleted", async () => {
+  test("keeps JSON until it expires or is deleted", async () => {
     const cache = caches.of(a);
     expect(await cache.get("none")).toBeUndefined();
     for (const value of [0, "", null, false, [], { a: [1, "två\n"] }]) {
@@ -73,7 +73,7 @@ const contract = (make: () => Caches) => {
     expect(caches.counts.misses).toBeGreaterThanOrEqual(3);
   });
 
-  test("adds up, whoever adds at once, until its time is up", async () => {
+  test("adds concurrent increments until the value expires", async () => {
     const cache = caches.of(a);
     await caches.of(b).set("hits", 1_000);
     const sums = await Promise.all(Array.from({ length: 20 }, () => cache.increment("hits")));
@@ -87,14 +87,14 @@ const contract = (make: () => Caches) => {
     await cache.deleteTag("counts");
     expect(await cache.increment("hits")).toBe(1);
     await cache.increment("short", 1, { ttl: 0.02 });
-    // Adding prolongs nothing.
+    // Incrementing does not extend the lifetime.
     await expect.poll(() => cache.increment("short", 0)).toBe(0);
     await cache.set("text", "5");
     await expect(cache.increment("text")).rejects.toThrow(TypeError);
     await expect(cache.increment("hits", 0.5)).rejects.toThrow(TypeError);
   });
 
-  test("forgets all of a tenant's, and what is being loaded, and nothing of another's", async () => {
+  test("clears a tenant's entries, also those being loaded, and no other's", async () => {
     const { load, resolve } = held();
     await caches.of(a).set("key", 1);
     await caches.of(b).set("key", 2);
@@ -108,7 +108,7 @@ const contract = (make: () => Caches) => {
     expect(await caches.of(b).get("key")).toBe(2);
   });
 
-  test("what comes back is nobody else's object", async () => {
+  test("returns a fresh object to each caller", async () => {
     const cache = caches.of(a);
     const load = async () => ({ list: [1], at: new Date(0) });
     const first = await cache.getOrSet("key", load);
@@ -119,7 +119,7 @@ const contract = (make: () => Caches) => {
     });
   });
 
-  test("one tenant never gets another's, whatever the keys", async () => {
+  test("never returns another tenant's value, whatever the keys", async () => {
     await caches.of(a).set("key", "a's");
     expect(await caches.of(b).get("key")).toBeUndefined();
     await caches.of(b).set("key", "b's", { tags: ["tag"] });
@@ -132,7 +132,7 @@ const contract = (make: () => Caches) => {
     for (const key of keys) expect(await cache.get(key)).toBe(key);
   });
 
-  test("many who ask at once wait for one load", async () => {
+  test("loads once for many concurrent callers", async () => {
     const { load, resolve } = held();
     const cache = caches.of(a);
     const asked = Array.from({ length: 50 }, () => caches.of(a).getOrSet("key", load));
@@ -143,7 +143,7 @@ const contract = (make: () => Caches) => {
     expect(await cache.get("key")).toBe("loaded");
   });
 
-  test("an error is told to all who waited, and is not kept; nor is undefined", async () => {
+  test("an error goes to all waiting callers and is not cached; nor is undefined", async () => {
     const cache = caches.of(a);
     const fail = vi.fn(() => Promise.reject(new Error("no luck")));
     const asked = [cache.getOrSet("key", fail), cache.getOrSet("key", fail)];
@@ -153,7 +153,7 @@ const contract = (make: () => Caches) => {
     expect(await cache.getOrSet("key", () => 7)).toBe(7);
   });
 
-  test("a tag forgets all that has it, and nothing else", async () => {
+  test("deleting a tag deletes all entries with it, and nothing else", async () => {
     const cache = caches.of(a);
     await cache.set("one", 1, { tags: ["prices", "eu"] });
     await cache.getOrSet("two", () => 2, { tags: ["prices"] });
@@ -170,19 +170,22 @@ const contract = (make: () => Caches) => {
   test.each([
     ["key", (caches: Caches) => caches.of(a).delete("key")],
     ["tag", (caches: Caches) => caches.of(a).deleteTag("tag")],
-  ])("what is loaded while its %s is deleted is not kept, nor joined", async (_what, forget) => {
-    const { load, resolve } = held();
-    const cache = caches.of(a);
-    const asked = cache.getOrSet("key", load, { tags: ["tag"] });
-    await expect.poll(() => load).toHaveBeenCalled();
-    await forget(caches);
-    expect(await cache.getOrSet("key", () => "new", { tags: ["tag"] })).toBe("new");
-    resolve("old");
-    expect(await asked).toBe("old");
-    expect(await cache.get("key")).toBe("new");
-  });
+  ])(
+    "a value loaded while its %s is deleted is neither cached nor shared",
+    async (_what, forget) => {
+      const { load, resolve } = held();
+      const cache = caches.of(a);
+      const asked = cache.getOrSet("key", load, { tags: ["tag"] });
+      await expect.poll(() => load).toHaveBeenCalled();
+      await forget(caches);
+      expect(await cache.getOrSet("key", () => "new", { tags: ["tag"] })).toBe("new");
+      resolve("old");
+      expect(await asked).toBe("old");
+      expect(await cache.get("key")).toBe("new");
+    },
+  );
 
-  test("refuses keys, tags and lifetimes that make no sense, and does not keep what is huge", async () => {
+  test("refuses invalid keys, tags and lifetimes, and does not store huge values", async () => {
     const cache = caches.of(a);
     for (const key of ["", "k".repeat(1001), "half \ud800"]) {
       await expect(cache.get(key)).rejects.toThrow(RangeError);
@@ -205,7 +208,7 @@ const contract = (make: () => Caches) => {
 describe("the cache in the process", () => {
   contract(() => open());
 
-  test("tells the other nodes what is forgotten, by an id that says nothing", async () => {
+  test("announces deletions to other nodes by an id that reveals nothing", async () => {
     const [here, there] = [open(), open()];
     await there.of(a).set("user:7:salary", 1, { tags: ["salaries"] });
     await there.of(a).set("other", 1);
@@ -228,7 +231,7 @@ describe("the cache in the process", () => {
     expect(await there.of(a).get("other")).toBeUndefined();
   });
 
-  test("believes nothing for longer than a second while it can't hear the others", async () => {
+  test("keeps entries for at most a second while announcements are not received", async () => {
     vi.useFakeTimers({ toFake: ["performance"] });
     try {
       const cache = open().of(a);
@@ -247,7 +250,7 @@ describe("the cache in the process", () => {
     }
   });
 
-  test("a tenant that keeps too much pushes out its own, and memory is bounded", async () => {
+  test("a tenant that stores too much evicts its own entries, and memory is bounded", async () => {
     const caches = open(undefined, megabyte);
     await caches.of(b).set("quiet", 1);
     for (let i = 0; i < 2_000; i += 1) await caches.of(a).set(`key${i}`, "x".repeat(100));
@@ -259,7 +262,7 @@ describe("the cache in the process", () => {
     expect(left).toBe(Math.floor(megabyte / 8 / (512 + 2 * (39 + 100))));
   });
 
-  test("when all tenants keep too much, those go first that were not here for longest", async () => {
+  test("when all tenants store too much, those inactive longest are evicted first", async () => {
     const caches = open(undefined, megabyte);
     const tenants = Array.from({ length: 30 }, (_, i) => `${a}${i}` as TenantId);
     for (const tenant of tenants) {
@@ -289,7 +292,7 @@ describeWithRedis("the cache in Redis", () => {
 
   contract(() => open(redis));
 
-  test("is one for all nodes, and nothing is announced", async () => {
+  test("is shared by all nodes, without announcements", async () => {
     const [one, two] = [open(redis), open(redis)];
     await one.of(a).set("key", 1, { tags: ["tag"] });
     expect(await two.of(a).get("key")).toBe(1);
@@ -298,7 +301,7 @@ describeWithRedis("the cache in Redis", () => {
     expect(announced).toEqual([]);
   });
 
-  test("what one node loads while another deletes it is not kept", async () => {
+  test("does not store what one node loads while another deletes it", async () => {
     const [one, two] = [open(redis), open(redis)];
     for (const forget of ["delete", "deleteTag"] as const) {
       const { load, resolve } = held();
@@ -311,7 +314,7 @@ describeWithRedis("the cache in Redis", () => {
     }
   });
 
-  test("if Redis loses a version, what depended on it is forgotten", async () => {
+  test("invalidates dependent entries if Redis loses a version", async () => {
     const cache = open(redis).of(a);
     await cache.set("key", 1, { tags: ["tag"] });
     const [tag] = (await server.command("KEYS", `${tenantKey(a, "cache")}:t*`)) as string[];
@@ -319,7 +322,7 @@ describeWithRedis("the cache in Redis", () => {
     expect(await cache.get("key")).toBeUndefined();
   });
 
-  test("a value in another tenant's place is not used, and is told of", async () => {
+  test("ignores and logs a value in another tenant's place", async () => {
     const caches = open(redis);
     await caches.of(a).set("key", "a's");
     const keys = (await server.command("KEYS", "*")) as string[];
@@ -333,7 +336,7 @@ describeWithRedis("the cache in Redis", () => {
     );
   });
 
-  test("every key has a time to live, a value's five minutes if nothing else is said", async () => {
+  test("gives every key a time to live, by default five minutes for values", async () => {
     await open(redis)
       .of(a)
       .getOrSet("key", () => 1, { tags: ["tag"] });
@@ -346,12 +349,12 @@ describeWithRedis("the cache in Redis", () => {
     expect(Math.min(...left)).toBeLessThanOrEqual(300_000);
   });
 
-  test("without Redis it goes on, and what was deleted meanwhile does not come back with it", async () => {
+  test("continues without Redis, and deleted entries do not reappear with it", async () => {
     const [one, two] = [open(redis), open(redis)];
     await one.of(a).set("key", "old");
     await one.of(b).set("key", "b's");
     server.pause();
-    // Each costs a timeout at most; then nobody waits.
+    // Each costs at most a timeout; then nobody waits.
     expect(await one.of(a).getOrSet("key", () => "loaded")).toBe("loaded");
     await one.of(a).delete("key");
     expect(announced).toHaveLength(1);

@@ -133,7 +133,7 @@ export function createCaches(options: CachesOptions): Caches {
   const listening = follow({
     cache(tenantId, id) {
       forgotten(tenantId, id);
-      // Whoever announces it could not tell Redis.
+      // The announcing node could not reach Redis.
       redis?.owe(tenantId);
     },
     erased(tenantId) {
@@ -212,7 +212,8 @@ export function createCaches(options: CachesOptions): Caches {
         const ttlMs = milliseconds(set.ttl);
         forgetLoads(tenantId, slot.id);
         const sum = await withEntries(tenantId, (entries) => entries.add(slot, by, ttlMs));
-        if (sum === undefined) throw new TypeError(`cache.increment: no number is kept as ${key}`);
+        if (sum === undefined)
+          throw new TypeError(`cache.increment: the value of ${key} is not a number`);
         return sum;
       },
       async getOrSet<T>(key: string, make: () => T | Promise<T>, set: CacheOptions = {}) {
@@ -231,7 +232,7 @@ export function createCaches(options: CachesOptions): Caches {
           underway = begun;
         }
         const text = await underway.text;
-        // As above; `load` gave it, or somebody's `load` for the same key.
+        // as above
         return (text === undefined ? undefined : JSON.parse(text)) as T;
       },
     }),
@@ -248,10 +249,10 @@ const jsonOf = (value: unknown): string | undefined => JSON.stringify(value);
 
 const idOf = (kind: "k" | "t", name: string): string => {
   if (name.length === 0 || name.length > maxKeyLength) {
-    throw new RangeError(`cache: keys and tags have 1 to ${maxKeyLength} characters`);
+    throw new RangeError(`cache: keys and tags must have 1 to ${maxKeyLength} characters`);
   }
-  // In UTF-8 half of a surrogate pair is the same as any other half.
-  if (!name.isWellFormed()) throw new RangeError("cache: a key or tag is not well formed");
+  // In UTF-8, all lone surrogates become the same replacement character.
+  if (!name.isWellFormed()) throw new RangeError("cache: a key or tag is not well-formed Unicode");
   return kind + hash("sha256", name, "base64url").slice(0, 27);
 };
 
@@ -265,7 +266,7 @@ function tagIds(tags: readonly string[] = []): string[] {
 
 function milliseconds(ttl = defaultTtlSeconds): number {
   if (!(ttl > 0 && ttl <= maxTtlSeconds)) {
-    throw new RangeError(`cache: a ttl is more than 0 and at most ${maxTtlSeconds} seconds`);
+    throw new RangeError(`cache: a ttl must be more than 0 and at most ${maxTtlSeconds} seconds`);
   }
   return Math.ceil(ttl * 1000);
 }

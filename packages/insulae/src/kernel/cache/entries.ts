@@ -1,14 +1,14 @@
-/** Where a cache keeps what it is given: in the process, or in Redis. */
+/** The interface of a cache's backends: the process's memory, or Redis. */
 import type { TenantId } from "../lib/ids.ts";
 
-/** What is asked for and depended on, by ids: `k…` of a key, `t…` of a tag, `all` of everything. */
+/** An entry and its dependencies, by ids: `k…` for a key, `t…` for a tag, `all` for everything. */
 export interface Slot {
   readonly tenantId: TenantId;
   readonly id: string;
   readonly tags: readonly string[];
 }
 
-/** What is there; or else a way to keep what is loaded from now on. */
+/** The stored text, or a function that stores what is loaded from now on. */
 export type Opened = { readonly text: string } | { readonly keep: Keep };
 type Keep = (text: string, ttlMs: number) => Promise<void>;
 
@@ -16,16 +16,16 @@ export interface Entries {
   find(slot: Slot): Promise<string | undefined>;
   open(slot: Slot): Promise<Opened>;
   put(slot: Slot, text: string, ttlMs: number): Promise<void>;
-  /** Adds to the number that is the value of the text; undefined: it is none. */
+  /** Adds to a stored number; undefined if the value is not a number. */
   add(slot: Slot, by: number, ttlMs: number): Promise<number | undefined>;
-  /** @param id of a key, a tag, or everything */
+  /** @param id a key, a tag, or everything */
   forget(tenantId: TenantId, id: string): Promise<void>;
 }
 
-/** Names all of a tenant's entries. */
+/** The id of all of a tenant's entries. */
 export const everything = "all";
 
-/** The whole number that is kept under an entry's text. */
+/** The integer in an entry's text. */
 export const numberIn = ({ tenantId }: Slot, text: string): number | undefined => {
   const value = text.startsWith(`${tenantId} `) ? Number(text.slice(tenantId.length + 1)) : NaN;
   return Number.isSafeInteger(value) ? value : undefined;

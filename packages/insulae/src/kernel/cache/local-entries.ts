@@ -1,9 +1,9 @@
 /**
- * The entries that a process keeps itself. Each tenant has a shelf of its own, which holds an eighth of
- * the whole at most: a tenant that keeps too much pushes out what is its own. If all shelves together
- * are too full, what goes first is the least used of the tenant that has not been here for longest.
+ * The in-process backend. Each tenant's shelf holds at most an eighth of the total, so a tenant
+ * that stores too much evicts its own entries. If all shelves together are too full, the least
+ * recently used entries of the least recently active tenant go first.
  *
- * An entry counts as at least half a kilobyte, so the number of entries is bounded with their size.
+ * An entry counts as at least 512 bytes, so the number of entries is bounded too.
  */
 import { LRUCache } from "lru-cache";
 import type { TenantId } from "../lib/ids.ts";
@@ -11,13 +11,15 @@ import { type Entries, everything, numberIn, type Slot } from "./entries.ts";
 
 export interface LocalEntries extends Entries {
   clear(): void;
-  /** What is kept at this moment. */
+  /** The current size. */
   readonly bytes: () => number;
 }
 
 export interface LocalEntriesOptions {
   readonly maxBytes: number;
-  /** Whether it is sure to hear what other nodes forget; otherwise nothing counts for long. */
+  /**
+   * Whether other nodes' invalidations are reliably received; otherwise entries are short-lived.
+   */
   readonly trusted: () => boolean;
   readonly now?: () => number;
 }
@@ -37,12 +39,12 @@ interface Shelf {
 const share = 8;
 const untrustedMs = 1_000;
 
-/** UTF-16, and what goes with an entry. */
+/** UTF-16, plus the overhead of an entry. */
 const sizeOf = (text: string): number => 512 + text.length * 2;
 
 export function createLocalEntries(options: LocalEntriesOptions): LocalEntries {
   const { maxBytes, trusted, now = () => performance.now() } = options;
-  // In the order in which they were last used.
+  // In order of last use.
   const shelves = new Map<TenantId, Shelf>();
   let bytes = 0;
 
@@ -76,9 +78,9 @@ export function createLocalEntries(options: LocalEntriesOptions): LocalEntries {
     }
   };
 
-  /** The entry, if it counts now. */
+  /** The entry, if it is still valid. */
   const look = ({ tenantId, id }: Slot): Entry | undefined => {
-    // First: to ask may find that it is not, and with that empty all shelves.
+    // First, because this may find reception broken and clear all shelves.
     const isTrusted = trusted();
     const shelf = shelves.get(tenantId);
     const entry = shelf?.entries.get(id);
@@ -108,7 +110,7 @@ export function createLocalEntries(options: LocalEntriesOptions): LocalEntries {
     find: async (slot) => look(slot)?.text,
     async open(slot) {
       const text = await local.find(slot);
-      // Whether it was forgotten while it was loaded, the caller knows.
+      // The caller knows whether it was invalidated during the load.
       if (text === undefined) return { keep: async (made, ttlMs) => put(slot, made, ttlMs) };
       return { text };
     },

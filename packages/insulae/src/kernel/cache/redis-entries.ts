@@ -1,19 +1,19 @@
 /**
- * The entries in Redis, where all nodes see the same. Beside the entries there are versions: one of each
- * tag, and one of the tenant's whole cache. An entry names the versions that it was made under and
- * counts while all of them are current; so forgetting a tag is the deletion of one small key, however
- * many entries have it, and if Redis loses a version, what depended on it is forgotten, not believed.
+ * The Redis backend, shared by all nodes. Besides entries it stores versions: one per tag, and one
+ * for the tenant's whole cache. An entry records the versions it was created under and is valid
+ * while all of them are current. So invalidating a tag deletes one small key, however many entries
+ * have it, and if Redis loses a version, dependent entries become invalid.
  *
- *   insulae:<tenant>:cache:k…     <key of a version>=<version> …⏎<tenant> <JSON>     or   !<id>: forgotten
+ *   insulae:<tenant>:cache:k…     <key of a version>=<version> …⏎<tenant> <JSON>     or   !<id>: invalidated
  *   insulae:<tenant>:cache:t…     the version of a tag
  *   insulae:<tenant>:cache:all    the version of everything
  *
- * Nothing counts that was loaded before it was forgotten: a load notes the versions, under which it is kept,
- * and what it found in the entry's place, and is kept only if that is still there. (For a minute: what is
- * loaded for longer, while its key is deleted, is out of date until its time is up.)
+ * A value loaded before an invalidation is never stored: a load records the versions, and what it
+ * found in the entry's place, and its result is stored only if that is still there. (For a minute:
+ * if a load takes longer and its key is deleted meanwhile, the value is stale until it expires.)
  *
- * What could not be forgotten because Redis was away is owed: all of the tenant's entries, which is one
- * key. Until that is paid, the tenant does without Redis.
+ * An invalidation that failed because Redis was unavailable is owed: all of the tenant's entries,
+ * by one key. Until it is done, the tenant bypasses Redis.
  */
 import { randomBytes } from "node:crypto";
 import type { TenantId } from "../lib/ids.ts";
@@ -24,14 +24,14 @@ import { defineScript } from "../redis/script.ts";
 import { type Entries, everything, maxTtlSeconds, type Slot } from "./entries.ts";
 
 export interface RedisEntries extends Entries {
-  /** Whether this tenant's entries are to be asked for at this moment. */
+  /** Whether to use Redis for this tenant now. */
   isHere(tenantId: TenantId): boolean;
-  /** All that the tenant has there is to be forgotten, as soon as that can be. */
+  /** Invalidate all of the tenant's entries as soon as Redis is available. */
   owe(tenantId: TenantId): void;
   close(): void;
 }
 
-/** Versions outlast every entry that was made under them. */
+/** Versions outlive every entry created under them. */
 const versionMs = (maxTtlSeconds + 3600) * 1000;
 const tombstoneMs = 60_000;
 
@@ -128,7 +128,7 @@ export function createRedisEntries(redis: Redis): RedisEntries {
     async open(slot) {
       const keys = keysOf(slot);
       const reply = await redis.run((client) => openScript(client, keys, [unique()]));
-      const [outcome, first = "", versions = ""] = reply as string[]; // as the script says
+      const [outcome, first = "", versions = ""] = reply as string[]; // the script's reply
       if (outcome === "hit") return { text: first };
       return {
         async keep(text, ttlMs) {

@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => app?.close());
 
-test("all rows that the condition names go, however many, and no others", async () => {
+test("all rows that match are deleted, however many, and no others", async () => {
   await sql`
     insert into control.handed_over_mails (provider_id, mail_id, created_at)
     select n::text, app.uuid_v7(), case when n <= 12000 then '2020-01-01'::timestamptz else now() end

@@ -3,10 +3,10 @@ import { type QueryExecutorProvider, type RawBuilder, sql } from "kysely";
 const batch = 5_000;
 
 /**
- * Deletes the rows that the condition names, however many they are: a batch for each statement, so that none
- * takes longer than a statement may, and what was deleted before an error stays deleted.
+ * Deletes all rows that match the condition, in one statement per batch, so that none exceeds the
+ * statement timeout. Rows deleted before an error stay deleted.
  *
- * @param condition one that an index answers; it is asked once for each batch.
+ * @param condition must be backed by an index, because each batch evaluates it
  * @example await deleteInBatches(control, "control.sessions", sql`expires_at < now()`);
  */
 export async function deleteInBatches(

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { Json } from "../lib/json.ts";
 import { cutPage } from "./json-page.ts";
 
-test("a page that fits is left as it is", () => {
+test("a page that fits is unchanged", () => {
   expect(cutPage('{"id":1},\n{"id":2}', 2, 2)).toEqual({
     items: '{"id":1},\n{"id":2}',
     last: undefined,
@@ -11,14 +11,14 @@ test("a page that fits is left as it is", () => {
   expect(cutPage("", 0, 25)).toEqual({ items: "", last: undefined });
 });
 
-test("a page that is full is left as it is, and there may be more after its last row", () => {
+test("a full page is unchanged, and more may follow its last row", () => {
   const items = '{"id":1},\n{"id":2}';
   expect(cutPage(items, 2, 5, true)).toEqual({ items, last: '{"id":2}' });
   expect(cutPage('{"id":1}', 1, 5, true)).toEqual({ items: '{"id":1}', last: '{"id":1}' });
   expect(cutPage(items, 2, 1, true)).toEqual({ items: '{"id":1}', last: '{"id":1}' });
 });
 
-test("any page is cut where its limit is, whatever its rows hold", () => {
+test("any page is cut at its limit, whatever its rows contain", () => {
   const row = fc.dictionary(fc.string(), fc.oneof(fc.string(), fc.integer(), fc.constant(",\n")));
   fc.assert(
     fc.property(fc.array(row, { minLength: 2, maxLength: 10 }), (rows) => {
@@ -34,8 +34,8 @@ test("any page is cut where its limit is, whatever its rows hold", () => {
   );
 });
 
-test("a page whose rows keep line breaks of their own is cut between rows", () => {
-  // PostgreSQL puts a value of type json into row_to_json as it was written.
+test("a page whose rows contain newlines is cut between rows", () => {
+  // PostgreSQL keeps the original text of json values in row_to_json.
   const value = fc
     .jsonValue()
     .chain((json) => fc.constantFrom(0, 1, "\n").map((space) => JSON.stringify(json, null, space)));
@@ -51,6 +51,6 @@ test("a page whose rows keep line breaks of their own is cut between rows", () =
   );
 });
 
-test("JSON text inside of a value that is serialised is its value", () => {
+test("JSON text inside a serialised value is its value", () => {
   expect(JSON.stringify({ inner: new Json('{"id":1}') })).toBe('{"inner":{"id":1}}');
 });

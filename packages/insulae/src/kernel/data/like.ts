@@ -1,6 +1,6 @@
 /**
- * The LIKE pattern for texts that contain this one; `%`, `_` and `\` in it stand for themselves
- * (PostgreSQL manual, 9.7.1).
+ * The LIKE pattern for texts that contain `text`, with `%`, `_` and `\` escaped (PostgreSQL manual,
+ * section 9.7.1).
  *
  * @example
  * db.selectFrom("contacts").where("name", "ilike", containing("50%"))
@@ -8,10 +8,10 @@
 export const containing = (text: string): string => `%${text.replace(/[\\%_]/g, "\\$&")}%`;
 
 /**
- * The patterns for texts that contain this one, whether their letters with marks are one character each or
- * two, as in the file names of macOS; for columns that have no form to be searched in.
+ * The patterns for texts that contain `text` in either Unicode form, composed (NFC) or decomposed
+ * (NFD, as in macOS file names); for columns without a normalised search column.
  *
- * @param text at most a few hundred characters, as a query has.
+ * @param text at most a few hundred characters
  * @example
  * files.where(sql<boolean>`file_name ilike any(${containingAny("Résumé")})`)
  */

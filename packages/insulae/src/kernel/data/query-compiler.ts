@@ -1,7 +1,8 @@
 /**
- * Kysely's compiler for PostgreSQL, and what is right where nothing is given: of `set(onlyGiven({}))`, as a `PATCH {}`
- * has it, and of `values(onlyGiven({}))` it would make syntax errors. An update that sets nothing becomes a `select`
- * that gives what it would have returned, and locks the row as an update does; an insert has `default values`.
+ * Kysely's PostgreSQL compiler, extended for updates and inserts without values, which
+ * `onlyGiven({})` produces (an empty PATCH) and which would be syntax errors. Such an update
+ * becomes a `select` that returns the same columns and locks the row; such an insert uses `default
+ * values`.
  */
 import {
   AliasNode,

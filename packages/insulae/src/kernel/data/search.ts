@@ -1,18 +1,18 @@
 /**
- * Search with an index, in the scope of a tenant: see `app.searchable` in the migration 0008_search.sql.
- * `contacts_search` has the rows of `contacts` in which the text is found that the transaction searches
- * for, and nothing where it searches for none.
+ * Indexed search in a tenant's scope: see `app.searchable` in the migration 0008_search.sql.
+ * `contacts_search` contains the rows of `contacts` that match the transaction's search text;
+ * without one it is empty.
  */
 import { type Expression, type Kysely, type RawBuilder, sql } from "kysely";
 
-/** What is searched for; `fuzzy`: also what is only similar. */
+/** The search text; `fuzzy`: include similar texts. */
 export interface Wanted {
   readonly text: string | undefined;
   readonly fuzzy?: boolean;
 }
 
 /**
- * Runs `find` in a transaction that searches for the text; without one, as it is.
+ * Runs `find` in a transaction with the search text set; without a text, directly.
  *
  * @example
  * await searching(db, { text: query.q }, (tx) => tx.selectFrom("contacts_search")…)
@@ -33,57 +33,57 @@ export function searching<Tables, Result>(
     });
 }
 
-/** The text of a search, if it is one: blanks alone are none, nor is what `app.search_text` drops. */
+/** The search text; undefined if only blanks, or characters that `app.search_text` drops. */
 export const soughtText = (text: string | undefined): string | undefined =>
   text?.replace(/[\u00ad\u200b\u2060\ufeff]/g, "").trim() || undefined;
 
 /**
- * Whether it has two letters or digits, or one of a script in which a character is a word or a syllable.
- * Other texts have nothing that an index could find: each row would be read, and compared.
+ * Whether the text has two letters or digits, or one character of a script in which a character is
+ * a word or syllable. For other texts the index is useless: every row would be compared.
  */
 export const hasWords = (text: string): boolean =>
   (text.match(/[\p{L}\p{N}]/gu)?.length ?? 0) >= 2 ||
   /[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Hangul}]/u.test(text.replace(/\P{L}/gu, ""));
 
 /**
- * The condition of a statement that reads a `…_search` table and might have no other parameter: the table
- * itself finds the rows, and with a parameter the plan is made for each text.
+ * A condition for statements on a `…_search` table without other parameters: with a parameter, the
+ * plan is made for each text.
  */
 export const isSearched = (search: Expression<string>) => sql<boolean>`${search}::text is not null`;
 
-/** The table to read from: with a search, only what is found. */
+/** The table to read from: with a search, only its matches. */
 export const searched = <Table extends string>(table: Table, search: unknown): Table =>
-  // It has the columns of the other.
+  // it has the same columns
   (search === undefined ? table : `${table}_search`) as Table;
 
-/** Something that was found, in whatever table. */
+/** A match, in any table. */
 export interface Found {
   readonly id: string;
   readonly title: string;
   readonly detail: string | null;
-  /** 0 to 1; at least a half where the text itself is there. */
+  /** From 0 to 1; at least 0.5 for an exact substring. */
   readonly score: number;
 }
 
-/** One of the tables that a search of everything looks into. */
+/** A table included in the global search. */
 export interface SearchSource {
   readonly type: string;
-  /** Whoever has it sees the rows. */
+  /** Required to see its rows. */
   readonly permission: string;
-  /** The best, in a transaction that searches for the text. */
+  /** The best matches; called in a transaction with the search text set. */
   readonly find: (
     db: Kysely<Record<never, never>>,
     wanted: { readonly text: string; readonly limit: number },
   ) => Promise<readonly Found[]>;
 }
 
-/** So many are looked at: who searches for `a` does not wait until all of it is ranked. */
+/** The maximum of rows ranked, so that a search for `a` need not rank everything. */
 export const mostRanked = 2_000;
 
 /**
- * Rows by how similar their texts are to the one that is searched for.
+ * Rows ranked by their similarity to the search text.
  *
- * @param title and `detail` are expressions over the table's columns.
+ * @param title an expression over the table's columns, like `detail`
  */
 export const similarRows =
   (table: string, title: RawBuilder<string>, detail: RawBuilder<string | null>) =>
@@ -91,7 +91,7 @@ export const similarRows =
     db: Kysely<Record<never, never>>,
     { text, limit }: { readonly text: string; readonly limit: number },
   ): Promise<readonly Found[]> => {
-    // How similar a long text is takes long to say; what matters stands first.
+    // Comparing long texts is slow; what matters comes first.
     const { rows } = await sql<Found>`
       select id, ${title} as title, ${detail} as detail, (
         case when search like app.search_pattern() then 0.5 else 0 end

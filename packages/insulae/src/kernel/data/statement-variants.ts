@@ -1,7 +1,6 @@
 /**
- * The compiled forms of a statement: one for each set of parameters that are present. The builder
- * gets a marker in the place of each value; after compilation the markers tell which of the query's
- * parameters is which.
+ * The compiled variants of a statement: one per set of present parameters. The builder gets a
+ * marker for each value; after compilation the markers identify the query's parameters.
  */
 import {
   type Compilable,
@@ -24,9 +23,12 @@ export interface Variant {
   readonly json: string;
   /** All rows as a JSON array. */
   readonly jsonList: string;
-  /** The first rows as JSON objects, separated by `,\n`; their number; and that of their pieces. */
+  /**
+   * The first rows as JSON objects separated by a comma and a newline, their number, and their
+   * pieces.
+   */
   readonly jsonPage: string;
-  /** The parameters that the query has. */
+  /** The parameters that the query uses. */
   readonly names: readonly string[];
   values(params: Values): unknown[];
   readonly query: CompiledQuery["query"];
@@ -34,19 +36,21 @@ export interface Variant {
 }
 
 export interface Variants {
-  /** The form for the parameters that are present: those that are not undefined. */
+  /** The variant for the parameters that are not undefined. */
   of(params: object): Variant;
 }
 
 /**
- * A page is bounded in bytes too: each row counts as one piece per `pieceBytes` of its JSON, begun or
- * whole, and PostgreSQL stops at the row in which the pieces run out. So a page has at most 3 MiB and one
- * row, and 200 rows of less than 6 KiB always fit.
+ * Bounds a page in bytes: each row takes one piece per started `pieceBytes` of its JSON, and
+ * PostgreSQL stops at the row that exhausts the pieces. So a page has at most 3 MiB plus one row,
+ * and 200 rows of less than 6 KiB always fit.
  */
 export const maxPieces = 512;
 const pieceBytes = 6 * 1024;
 
-/** A statement has a few forms; so many mean that names come from outside, and all are dropped. */
+/**
+ * A statement has few variants. This many mean that parameter names come from outside: drop all.
+ */
 const maxVariants = 256;
 
 export function createVariants<Tables>(
@@ -61,7 +65,7 @@ export function createVariants<Tables>(
       let variant = variants.get(signature);
       if (variant === undefined) {
         if (variants.size >= maxVariants) variants.clear();
-        // No table is known to it, and none has to be: it only compiles.
+        // It only compiles, so it needs no tables.
         variant = compileVariant(
           build(compileOnly as unknown as Kysely<Tables>, markersOf(values)),
         );
@@ -81,7 +85,7 @@ const compileOnly = new Kysely<never>({
   },
 });
 
-/** Stands for a value, as a parameter of the query; using it as the value itself throws. */
+/** A placeholder for a value. Using it as the value itself throws. */
 class Marker implements Expression<unknown> {
   readonly name: string;
   readonly expressionType: undefined;
@@ -96,7 +100,7 @@ class Marker implements Expression<unknown> {
 
   [Symbol.toPrimitive](): never {
     throw new TypeError(
-      `the value of ${JSON.stringify(this.name)} is not known while the statement is built`,
+      `the value of ${JSON.stringify(this.name)} is unknown while the statement is built`,
     );
   }
 }
@@ -109,8 +113,8 @@ function markersOf(values: Values): object {
 function compileVariant(query: Compilable): Variant {
   const { sql, parameters, query: node, queryId } = query.compile();
   const names = parameters.map((each) => (each instanceof Marker ? each.name : undefined));
-  // What changes rows can't stand in a subquery, only in a `with` at the top. `t.*` is a row: a mere `t` would
-  // be the rows' own column of this name.
+  // Data-modifying statements are allowed only in a top-level `with`, not in a subquery. `t.*` is
+  // the row: a mere `t` would be a column of that name.
   const [start, rows] =
     rulesOf(sql).kind === "read" ? ["", `(${sql}) as t`] : [`with t as (${sql}) `, "t"];
   const inner = (columns: string) => `${start}select ${columns} from ${rows}`;
@@ -134,8 +138,9 @@ function compileVariant(query: Compilable): Variant {
 }
 
 /**
- * Rows are spread over their pieces lazily, so PostgreSQL reads no row after the limit. Only the first piece
- * has the row's JSON. `offset 0` keeps the planner from merging the levels, which would make the JSON twice.
+ * Rows are expanded to their pieces lazily, so PostgreSQL reads no row past the limit. Only a row's
+ * first piece has its JSON. `offset 0` keeps the planner from merging the levels, which would build
+ * the JSON twice.
  */
 const pageOf = (rows: string): string => `
   select string_agg(item, E',\\n'), count(item)::int, count(*)::int

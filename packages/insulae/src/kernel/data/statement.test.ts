@@ -63,7 +63,7 @@ test("rows, the first row, and JSON of them", async () => {
   expect((await listNotes.jsonList(db, { limit: 5, after: 99 })).text).toBe("[]");
 });
 
-test("pages follow one another without a gap, and the last has no cursor", async () => {
+test("pages follow each other without gaps, and the last has no cursor", async () => {
   const seen: number[] = [];
   let after: number | undefined;
   for (let pages = 0; pages < 10; pages += 1) {
@@ -93,7 +93,7 @@ describe("a page of large rows", () => {
       select n, repeat('x', ${bytes}::int) from generate_series(1000, 1099) as n`;
   });
 
-  test("ends early, and the next one goes on right there", async () => {
+  test("ends early, and the next page continues right there", async () => {
     const seen: number[] = [];
     let after = 999;
     for (let pages = 1; ; pages += 1) {
@@ -109,13 +109,13 @@ describe("a page of large rows", () => {
     expect(seen).toEqual(ids);
   });
 
-  test("has no more rows than asked for either", async () => {
+  test("has no more rows than requested", async () => {
     const { text } = await listNotes.page(db, { after: 999 }, { ...pageOptions, limit: 2 });
     expect(JSON.parse(text)).toMatchObject({ items: [{ id: 1000 }, { id: 1001 }] });
     expect(JSON.parse(JSON.parse(text).next_cursor)).toEqual([1001]);
   });
 
-  test("has one row at least, however large", async () => {
+  test("has at least one row, however large", async () => {
     await db.sql`insert into notes (id, text) values (2000, repeat('x', 4000000)), (2001, 'y')`;
     const { text } = await listNotes.page(db, { after: 1999 }, { ...pageOptions, limit: 9 });
     const { items, next_cursor } = JSON.parse(text);
@@ -124,7 +124,7 @@ describe("a page of large rows", () => {
     await db.sql`delete from notes where id >= 2000`;
   });
 
-  test("is not built beyond its end by PostgreSQL", async () => {
+  test("is not computed beyond its end by PostgreSQL", async () => {
     const variants = createVariants<NoteTables>((notes) =>
       notes
         .selectFrom("notes")
@@ -146,7 +146,7 @@ describe("a page of large rows", () => {
   });
 });
 
-test("a statement is built once for each set of parameters that are present", async () => {
+test("a statement is built once per set of present parameters", async () => {
   built = 0;
   for (let n = 0; n < 5; n += 1) {
     await listNotes.all(db, { limit: 1, after: 6 - n, text: undefined });
@@ -156,7 +156,7 @@ test("a statement is built once for each set of parameters that are present", as
   expect(await listNotes.all(db, { limit: 1, after: 6 })).toMatchObject([{ id: 7 }]);
 });
 
-test("values that are constants, null, false or zero are what they are", async () => {
+test("constants, null, false and zero are used as values", async () => {
   const echo = statement((db: Db, p: Params<{ a: string | null; b: boolean; c: number }>) =>
     db.selectNoFrom([
       sql<string | null>`${p.a}::text`.as("a"),
@@ -173,15 +173,15 @@ test("values that are constants, null, false or zero are what they are", async (
   });
 });
 
-test("a builder that uses a value is told that there is none", async () => {
+test("a builder that uses a value gets an error", async () => {
   const wrong = statement((db: Db, p: Params<{ text: string }>) =>
     db.selectFrom("notes").select("id").where("text", "like", `${p.text}%`),
   );
-  await expect(wrong.all(db, { text: "a" })).rejects.toThrow('the value of "text" is not known');
+  await expect(wrong.all(db, { text: "a" })).rejects.toThrow('the value of "text" is unknown');
 });
 
-// What matters here is what the compiler says; `tsc` fails if an expected error does not happen.
-test("a builder that asks for a value does not compile, one that asks for presence does", () => {
+// Compile-time tests: `tsc` fails if an expected error does not occur.
+test("a builder that uses a value does not compile, one that checks presence does", () => {
   type Wanted = {
     ids: readonly number[];
     sort: string;
@@ -214,7 +214,7 @@ test("a builder that asks for a value does not compile, one that asks for presen
   statement((db: Db, p: Params<{ id: string }>) => db.selectFrom("notes").where("id", "=", p.id));
 });
 
-test("what changes rows gives JSON too, in a transaction as well", async () => {
+test("data-modifying statements return JSON too, also in a transaction", async () => {
   const rename = statement((db: Db, p: Params<{ id: number; text: string }>) =>
     db.updateTable("notes").set({ text: p.text }).where("id", "=", p.id).returning(["id", "text"]),
   );
@@ -226,13 +226,13 @@ test("what changes rows gives JSON too, in a transaction as well", async () => {
   });
 });
 
-test("a page needs a limit in its statement", async () => {
+test("a page requires a limit in its statement", async () => {
   await expect(
     (allNotes as typeof listNotes).page(db, {}, { ...pageOptions, limit: 1 }),
   ).rejects.toThrow("no `limit`");
 });
 
-test("columns may have any name, those of the statement's own query included", async () => {
+test("columns may have any name, including those of the wrapping query", async () => {
   const names = ["t", "item", "items", "piece", "pieces", "firsts"] as const;
   const named = statement((db: Db, p: Params<{ limit: number }>) =>
     db
@@ -252,7 +252,7 @@ test("columns may have any name, those of the statement's own query included", a
   expect((await renamed.jsonOrThrow(db, { id: 1 })).text).toBe('{"t":"x"}');
 });
 
-test("an update that sets nothing gives the row as it is", async () => {
+test("an update that sets nothing returns the current row", async () => {
   const change = statement((db: Db, { id, ...changes }: Params<{ id: number; text?: string }>) =>
     db
       .updateTable("notes")
@@ -283,17 +283,17 @@ test("an update that sets nothing gives the row as it is", async () => {
   expect(await joined.execute()).toEqual([{ id: 2 }]);
 });
 
-test("an update that sets nothing counts as a write, for what is checked before one", () => {
+test("an update that sets nothing counts as a write for the write guard", () => {
   const variants = createVariants<NoteTables>((notes) =>
     notes.updateTable("notes").set({}).where("id", "=", 1).returning("id"),
   );
   expect(rulesOf(variants.of({}).json).kind).toBe("write");
 });
 
-test("an insert that is given nothing has the defaults", async () => {
+test("an insert without values uses the defaults", async () => {
   const insert = statement((db: Kysely<{ notes: Partial<NoteTables["notes"]> }>) =>
     db.insertInto("notes").values({}).returning("id"),
   );
-  // Columns of notes that must not be null have no default.
+  // Columns of notes that are not null have no default.
   await expect(insert.json(db as never)).rejects.toMatchObject({ code: "23502" });
 });

@@ -1,7 +1,7 @@
 /**
- * Statements that are built and compiled once and run often: a run fills in values, and neither
- * Kysely's builders nor its compiler are on the way. The same statement can give rows as objects, or
- * JSON text that PostgreSQL has built and that is passed on untouched.
+ * Statements that are built and compiled once and run often: a run only fills in values, without
+ * Kysely's builders and compiler. The same statement can return rows as objects, or JSON text built
+ * by PostgreSQL and sent unchanged.
  */
 import type { Compilable, CompiledQuery, Expression, Kysely } from "kysely";
 import { isDatabaseError } from "../engine/errors.ts";
@@ -12,9 +12,9 @@ import { createVariants, maxPieces, type Variant } from "./statement-variants.ts
 import type { TextQuery } from "./transaction.ts";
 
 /**
- * The parameters as a statement's builder sees them: expressions of Kysely, since their values are not known
- * while the statement is built. It may differ by *whether* a parameter is given (`given(p.after)`), never by
- * its value: `p.sort === "name"`, `p.ids.length` and `if (p.onlyActive)` do not compile.
+ * The parameters as the builder sees them: Kysely expressions, because values are unknown while the
+ * statement is built. The builder may depend on *whether* a parameter is given (`given(p.after)`),
+ * never on its value: `p.sort === "name"`, `p.ids.length` and `if (p.onlyActive)` do not compile.
  */
 export type Params<P> = {
   readonly [Name in keyof P]-?: undefined extends P[Name]
@@ -23,23 +23,23 @@ export type Params<P> = {
 };
 
 /**
- * What nobody may take for a value. As a type it has a promise's `then`, because a promise is the one object
- * that TypeScript refuses to test (`if (p.active)` is its error 2801); there is no such method.
+ * A type that can't be used as a condition: with a `then`, TypeScript treats it as a promise and
+ * reports error 2801 for `if (p.active)`. The method does not exist.
  */
 type Untestable = Pick<PromiseLike<never>, "then">;
 
-/** The place of a value. */
+/** A placeholder for a value. */
 export interface Parameter<Value> extends Expression<Value>, Untestable {}
 
 declare const whenGiven: unique symbol;
 
-/** The place of a value that a run may lack: an expression once `given()` has said that it is there. */
+/** A placeholder for an optional value; an expression once `given()` has confirmed its presence. */
 export interface OptionalParameter<Value> extends Untestable {
   readonly [whenGiven]: Parameter<Value>;
 }
 
 /**
- * Whether the run that a statement is built for has the parameter.
+ * Whether the variant being built has the parameter.
  *
  * @example
  * given(p.after) ? page.where("id", "<", p.after) : page
@@ -50,7 +50,7 @@ export function given<Value>(
   return parameter !== undefined;
 }
 
-/** Those of the parameters that the run has: what an update sets, or an insert leaves to a default. */
+/** The parameters that are present: what an update sets, or an insert doesn't leave to defaults. */
 export type OnlyGiven<P> = {
   readonly [Name in keyof P as P[Name] extends OptionalParameter<unknown> ? never : Name]: P[Name];
 } & {
@@ -60,16 +60,16 @@ export type OnlyGiven<P> = {
 };
 
 /**
- * The parameters as expressions, without those that the run lacks.
+ * The parameters that are present, as expressions.
  *
  * @example
  * db.updateTable("contacts").set(onlyGiven(changes)).where("id", "=", id)
  */
 export const onlyGiven = <P extends object>(parameters: P): OnlyGiven<P> =>
-  // The builder is given none that the run lacks.
+  // the builder gets only those
   parameters as OnlyGiven<P>;
 
-/** The parameters as they are given to a run: what is optional may also be undefined. */
+/** The parameters as passed to a run; optional ones may be undefined. */
 export type Given<P> = {
   readonly [Name in keyof P]: Record<never, never> extends Pick<P, Name>
     ? P[Name] | undefined
@@ -78,53 +78,51 @@ export type Given<P> = {
 
 type Arguments<P> = Record<never, never> extends P ? [params?: Given<P>] : [params: Given<P>];
 
-/** A row as it is in JSON. */
+/** A row as JSON. */
 export type JsonRow<Row> = { readonly [Name in keyof Row]: JsonValue<Row[Name]> };
 type JsonValue<Value> = Value extends Date ? string : Value;
 
-/** The answer of a list; see `pageOf`. */
+/** The response of a list; see `pageOf`. */
 export interface ListPage<Row> {
   readonly items: Row[];
   readonly next_cursor: string | null;
   readonly total?: number;
 }
 
-/** Makes the text of a cursor from the key of the last row of a page. */
+/** Encodes the key of a page's last row as a cursor. */
 export interface CursorCodec {
   encode(key: readonly unknown[]): string;
 }
 
 export interface PageOptions<Row> {
-  /** How many items at most; fewer where they are large: a page has at most 3 MiB and one item. */
+  /** The maximum of items. Fewer if they are large: a page has at most 3 MiB and one item. */
   readonly limit: number;
   readonly cursor: CursorCodec;
-  /** The values that the statement is ordered by and that its next page starts after. */
+  /** The values that the statement is ordered by and that the next page starts after. */
   readonly key: (item: JsonRow<Row>) => readonly unknown[];
 }
 
-/** @typeParam Tables the tables it is about; it runs on a database or in a transaction of them. */
+/** @typeParam Tables the tables it uses; it runs on a database or transaction that has them */
 export interface PreparedStatement<Tables, P, Row> {
-  /** All rows. */
   all(db: Kysely<Tables>, ...params: Arguments<P>): Promise<Row[]>;
-  /** The first row. */
   first(db: Kysely<Tables>, ...params: Arguments<P>): Promise<Row | undefined>;
   /** The first row, as a JSON object. */
   json(db: Kysely<Tables>, ...params: Arguments<P>): Promise<Json<Row> | undefined>;
-  /** The same where there has to be one, as an insert has. @throws Error if there is none. */
+  /** Like `json`, but there must be a row. @throws Error if there is none */
   jsonOrThrow(db: Kysely<Tables>, ...params: Arguments<P>): Promise<Json<Row>>;
-  /** All rows, as a JSON array. Only for what is few and small: nothing bounds it. */
+  /** All rows as a JSON array. Only for few and small rows: nothing bounds it. */
   jsonList(db: Kysely<Tables>, ...params: Arguments<P>): Promise<Json<Row[]>>;
   /**
-   * The first rows, as `page` has them, without a cursor: what exports are made of. The statement's
-   * parameter `limit` is how many at most.
+   * The first rows, like `page` but without a cursor, for exports. The statement's parameter
+   * `limit` is the maximum.
    */
   part(
     db: Kysely<Tables>,
     params: Given<Omit<P, "limit">> & { readonly limit: number },
   ): Promise<CutPage>;
   /**
-   * One page, as `{"items":[…],"next_cursor":…}`. The statement has to have a parameter `limit`,
-   * which is the page's own: one row more is fetched to see whether there is a next page.
+   * One page, as `{"items":[…],"next_cursor":…}`. The statement must have a parameter `limit`,
+   * which is set here: one extra row is fetched to detect a next page.
    */
   page(
     db: Kysely<Tables>,
@@ -136,7 +134,7 @@ export interface PreparedStatement<Tables, P, Row> {
 /**
  * Declares a statement.
  *
- * @param build makes the query; it is run once for each set of parameters that are present.
+ * @param build builds the query; called once per set of present parameters
  * @example
  * const findContact = statement((db: Kysely<ContactTables>, p: Params<{ id: string }>) =>
  *   db.selectFrom("contacts").select(["id", "name"]).where("id", "=", p.id),
@@ -146,12 +144,12 @@ export interface PreparedStatement<Tables, P, Row> {
 export function statement<Tables, Row, P = Record<never, never>>(
   build: (db: Kysely<Tables>, params: Params<P>) => Compilable<Row>,
 ): PreparedStatement<Tables, P, Row> {
-  // What is present in the parameters is given to the builder by the same names.
+  // The builder gets markers under the parameters' names.
   const variants = createVariants(build as (db: Kysely<Tables>, params: object) => Compilable);
 
   const declared = callSite(statement);
 
-  /** Its errors have the stack of those who await it. */
+  /** Gives errors the stack of the awaiting caller. */
   const located = (error: unknown, callee: (...args: never[]) => unknown): unknown => {
     if (isDatabaseError(error)) relocate(error, declared, callee);
     return error;
@@ -185,7 +183,7 @@ export function statement<Tables, Row, P = Record<never, never>>(
     if (!variant.names.includes("limit")) throw new Error("page(): the statement has no `limit`");
     const [row] = await texts(db, variant, variant.jsonPage, values);
     const [text, count, pieces] = row ?? [];
-    // Where the pieces ran out, there may be more rows.
+    // If the pieces ran out, more rows may follow.
     const isFull = Number(pieces ?? 0) >= maxPieces;
     return cutPage(text ?? "", Number(count ?? 0), limit, isFull);
   };
@@ -202,7 +200,7 @@ export function statement<Tables, Row, P = Record<never, never>>(
     json: (db, ...[params]) => json(db, params),
     async jsonOrThrow(db, ...[params = {}]) {
       const found = await json(db, params);
-      if (found === undefined) throw new Error("the statement has given no row");
+      if (found === undefined) throw new Error("the statement returned no row");
       return found;
     },
     async jsonList(db, ...[params = {}]) {
@@ -212,7 +210,7 @@ export function statement<Tables, Row, P = Record<never, never>>(
     part,
     async page(db, params, { limit, cursor, key }) {
       const { items, last } = await part(db, { ...params, limit });
-      // The text was made from the statement's own rows.
+      // the text consists of the statement's own rows
       const next = last === undefined ? null : cursor.encode(key(JSON.parse(last) as JsonRow<Row>));
       return new Json(`{"items":[${items}],"next_cursor":${JSON.stringify(next)}}`);
     },

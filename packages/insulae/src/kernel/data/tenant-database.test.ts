@@ -39,7 +39,7 @@ const add = (db: TenantDatabase<NoteTables>, id: number) =>
     .values({ ...note(id), tenant_id: sql`default` })
     .executeTakeFirst();
 
-test("Kysely's statements run in the scope, and tell how many rows they changed", async () => {
+test("Kysely's statements run in the scope, and return the number of changed rows", async () => {
   expect((await add(a, 1)).numInsertedOrUpdatedRows).toBe(1n);
   await add(b, 2);
   expect(await idsOf(a)).toEqual([1]);
@@ -68,7 +68,7 @@ test("another tenant's id cannot be written", async () => {
   ).rejects.toMatchObject({ code: "42501" });
 });
 
-test("a transaction commits what it did, in its scope", async () => {
+test("a transaction commits its work, in its scope", async () => {
   const seen = await a.transaction().execute(async (tx) => {
     await tx
       .insertInto("notes")
@@ -101,7 +101,7 @@ test("the first statement of a transaction takes BEGIN and the scope with it", a
   expect(row).toEqual({ tenant: tenantA, level: "serializable", access: "on" });
 });
 
-test("a transaction is rolled back when its handler throws, and its connection is given back", async () => {
+test("a transaction is rolled back when its handler throws, and its connection returned", async () => {
   await expect(
     a.transaction().execute(async (tx) => {
       await tx
@@ -116,7 +116,7 @@ test("a transaction is rolled back when its handler throws, and its connection i
 });
 
 test.each(["for update nowait", "for update"])(
-  "a row that somebody else holds for longer than one waits: %s, is an answer to try again",
+  "a row locked too long by another transaction: %s, is an error to retry",
   async (lock) => {
     await add(a, 1);
     const holder = await broker.lease(engine.target);
@@ -140,7 +140,7 @@ test.each(["for update nowait", "for update"])(
   },
 );
 
-test("the scope of a transaction is gone from its connection afterwards", async () => {
+test("a transaction's scope does not remain on its connection", async () => {
   for (const fails of [false, true]) {
     await a
       .transaction()
@@ -158,7 +158,7 @@ test("the scope of a transaction is gone from its connection afterwards", async 
   }
 });
 
-test("a transaction in which a migration outdates a statement is refused as one to try again, and then works", async () => {
+test("a transaction whose statement a migration invalidated is refused with a retry, which works", async () => {
   await engine.admin(
     "create table data.widening (n int); grant select on data.widening to public; insert into data.widening values (1)",
   );
@@ -183,7 +183,7 @@ test("a transaction in which a migration outdates a statement is refused as one 
   await expect.poll(read).toEqual([{ n: 1, m: 2 }]);
 });
 
-test("a transaction that failed and was not noticed does not count as committed", async () => {
+test("a failed transaction whose error was ignored does not commit", async () => {
   await expect(
     a.transaction().execute(async (tx) => {
       await tx
@@ -227,7 +227,7 @@ test.each([
   });
 });
 
-test("what a shared connection cannot do says what to do instead", async () => {
+test("unsupported operations say what to do instead", async () => {
   await expect(
     a.connection().execute(async (db) => db.selectFrom("notes").selectAll().execute()),
   ).rejects.toThrow("use db.transaction()");
@@ -237,7 +237,7 @@ test("what a shared connection cannot do says what to do instead", async () => {
   });
 });
 
-test("a commit whose answer is lost is reported as unknown, anything before it as not done", async () => {
+test("a commit whose response is lost is reported as unknown, an earlier loss as not done", async () => {
   let killing: Promise<unknown> | undefined;
   const killed = (during: "work" | "commit") =>
     a.transaction().execute(async (tx) => {
@@ -246,7 +246,7 @@ test("a commit whose answer is lost is reported as unknown, anything before it a
         .values({ ...note(1), tenant_id: tenantA })
         .execute();
       const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx);
-      /** As soon as it sleeps: in a statement, or in the trigger of its commit. */
+      /** As soon as it sleeps: in a statement, or in a trigger at commit. */
       const kill = () =>
         until("it has been killed while it sleeps", async () => {
           const killed = await engine.admin(
@@ -281,7 +281,7 @@ test("a commit whose answer is lost is reported as unknown, anything before it a
   expect(await idsOf(a)).toEqual([]);
 });
 
-test("a transaction whose handler hangs is ended by the server, and its connection is free", async () => {
+test("the server ends a transaction whose handler hangs, and its connection is free", async () => {
   const before = broker.stats().leased;
   const [begun, freed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const hanging = a.transaction().execute(async (tx) => {
@@ -321,7 +321,7 @@ test("one tenant's transactions leave connections for others", async () => {
   await Promise.all(held);
 });
 
-test("a control database has no scope, and its own role's statements", async () => {
+test("a control database has no scope and its own role", async () => {
   const control = createControlDatabase({
     lanes,
     broker,
@@ -332,7 +332,7 @@ test("a control database has no scope, and its own role's statements", async () 
   expect(rows).toEqual([{ tenant: null }]);
 });
 
-test("a database object costs microseconds", () => {
+test("a database object takes microseconds to create", () => {
   const makeMany = () => {
     for (let n = 0; n < 10_000; n += 1) databaseOf(engine, lanes, broker, tenantA);
   };

@@ -1,7 +1,7 @@
 /**
- * Kysely over the engine. A single statement goes over a lane in its scope; a transaction gets a
- * connection of its own. Neither needs a pool, so a database object is a few small objects around
- * its scope, and one is made for each request.
+ * Kysely on top of the engine. A single statement uses a lane, in its scope; a transaction leases a
+ * connection. Neither needs a pool, so a database object is a few small objects around its scope,
+ * made per request.
  */
 import {
   type CompiledQuery,
@@ -49,14 +49,15 @@ export interface ControlDatabaseOptions {
 }
 
 /**
- * A tenant's tables, and nothing else: each statement runs in the tenant's scope.
+ * A tenant's tables only: each statement runs in the tenant's scope.
  *
  * @example
- * const contact = await db.selectFrom("contacts").selectAll().where("id", "=", id).executeTakeFirst();
+ * const contact = await db.selectFrom("contacts").selectAll().where("id", "=",
+ * id).executeTakeFirst();
  * await db.transaction().execute(async (tx) => { … });
  */
 export class TenantDatabase<Tables> extends Kysely<Tables> {
-  /** Runs SQL with `$1` parameters and gives its rows. */
+  /** Runs SQL with `$1` parameters and returns its rows. */
   async query<Row = Record<string, unknown>>(
     text: string,
     values: readonly unknown[] = [],
@@ -66,10 +67,11 @@ export class TenantDatabase<Tables> extends Kysely<Tables> {
   }
 
   /**
-   * The same as a tagged template: what is interpolated becomes a parameter.
+   * The same as a tagged template: interpolated values become parameters.
    *
    * @example
-   * const rows = await db.sql<{ n: number }>`select count(*)::int as n from contacts where name = ${name}`;
+   * const rows = await db.sql<{ n: number }>`select count(*)::int as n from contacts where name =
+   * ${name}`;
    */
   sql<Row = Record<string, unknown>>(
     texts: TemplateStringsArray,
@@ -82,7 +84,7 @@ export class TenantDatabase<Tables> extends Kysely<Tables> {
   }
 }
 
-/** A database object for one tenant; made for each request, in a few microseconds. */
+/** Takes a few microseconds; made for each request. */
 export function createTenantDatabase<Tables>(
   options: TenantDatabaseOptions,
 ): TenantDatabase<Tables> {
@@ -94,7 +96,7 @@ export function createTenantDatabase<Tables>(
   });
 }
 
-/** The control plane's tables, as the role that sees no tenant's rows. */
+/** The control plane's tables, accessed as a role that can't see tenants' rows. */
 export function createControlDatabase(options: ControlDatabaseOptions): Kysely<ControlTables> {
   return new Kysely<ControlTables>({
     config,
@@ -105,16 +107,17 @@ export function createControlDatabase(options: ControlDatabaseOptions): Kysely<C
 }
 
 /**
- * The same database, whose first write waits for a check in the transaction of the write.
+ * The same database, with a check that runs in the transaction of the first write.
  *
- * @param check gets the transaction, to lock and read in it; if it throws, nothing is written.
+ * @param check gets the transaction, to lock and read in it; if it throws, nothing is written
  */
 export function guardWrites<Tables>(
   db: TenantDatabase<Tables>,
   check: (tx: TenantDatabase<Tables>) => Promise<void>,
 ): { readonly db: TenantDatabase<Tables>; readonly guard: Readonly<WriteGuard> } {
   const executor = db.getExecutor();
-  if (!(executor instanceof ScopedExecutor)) throw new TypeError("it is a transaction already");
+  if (!(executor instanceof ScopedExecutor))
+    throw new TypeError("the database is already in a transaction");
   const guard: WriteGuard = {
     passed: false,
     check: (connection) =>
@@ -142,7 +145,7 @@ export function guardWrites<Tables>(
 const noTransactions: Driver = {
   ...transactionDriver,
   beginTransaction() {
-    throw new StatementRefused("a check opens no transaction: it is in one");
+    throw new StatementRefused("a check must not open a transaction: it already runs in one");
   },
 };
 
@@ -157,8 +160,8 @@ const dialect: Dialect = {
 const config = { dialect };
 
 /**
- * Sends what needs no connection of its own over lanes, without Kysely's way through a connection
- * provider (three promises for each statement).
+ * Sends single statements to lanes directly. Kysely's connection provider would cost three promises
+ * per statement.
  */
 class ScopedExecutor extends DefaultQueryExecutor {
   readonly #source: Source;
@@ -183,7 +186,7 @@ class ScopedExecutor extends DefaultQueryExecutor {
       values: query.parameters,
       rows,
     });
-    // A statement says itself who awaits it.
+    // Prepared statements relocate their errors themselves.
     const found = rows === "text" ? result : result.catch(relocated);
     return this.plugins.length === 0 ? found : this.#transform(found, query);
   }
@@ -226,7 +229,7 @@ class ScopedExecutor extends DefaultQueryExecutor {
   }
 }
 
-/** V8 finds those who await a promise by way of its reactions, such as this one. */
+/** V8 finds the awaiting callers through promise reactions such as this one. */
 function relocated(error: unknown): never {
   if (isDatabaseError(error)) relocate(error, undefined, relocated);
   throw error;

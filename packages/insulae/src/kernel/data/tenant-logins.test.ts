@@ -1,6 +1,6 @@
 /**
- * What somebody with the password of one tenant's database can bring about on the server: nothing that
- * keeps others from starting, and nothing that outlives the tenant.
+ * What a leaked password of one tenant's database allows on the server: nothing that prevents
+ * others from starting, and nothing that outlives the tenant.
  */
 import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -21,7 +21,7 @@ import type { Placement } from "../model/tenant.ts";
 import { findIsolationProblems, findLoginProblems } from "../schema/isolation-check.ts";
 import { bootMainServer } from "../tenancy/prepare.ts";
 
-// A server of its own: the rights on its databases are changed here.
+// A separate server, because the privileges on its databases are changed here.
 let folder: string;
 let server: Embedded;
 let installation: TestInstallation;
@@ -47,7 +47,7 @@ afterAll(async () => {
 const place = (): Promise<Placement> =>
   installation.provisioning.place(randomUUID() as TenantId, { isolation: "database" });
 
-/** As who knows the password of the tenant's login. */
+/** Runs as the tenant's login. */
 const connectAs = ({ database: login }: Placement, database: string) => {
   const url = new URL(server.url);
   url.pathname = `/${database}`;
@@ -70,18 +70,18 @@ test.each(["postgres", "template1", "logins_main"])(
   },
 );
 
-describe("a login that was let in elsewhere", () => {
+describe("a login that was allowed into another database", () => {
   let placement: Placement;
   beforeAll(async () => {
     placement = await place();
-    // As a server has it whose administrator may not revoke it.
+    // As on a server whose administrator may not revoke it.
     await superuser.query("grant connect on database postgres to public");
     const login = await connectAs(placement, "postgres");
     await login.query("select lo_from_bytea(0, 'x')");
     await login.end();
   });
 
-  test("and owns something there keeps nobody from starting, and is named", async () => {
+  test("and owns something there does not prevent the start, and is reported", async () => {
     const said: unknown[] = [];
     await restart(said);
     expect(said).toEqual([
@@ -90,7 +90,7 @@ describe("a login that was let in elsewhere", () => {
         expect.stringContaining("owns 1 objects in the database postgres"),
       ],
     ]);
-    // The start has closed it again.
+    // The start has revoked it again.
     await expect(connectAs(placement, "postgres")).rejects.toThrow("permission denied");
   });
 
@@ -105,7 +105,7 @@ describe("a login that was let in elsewhere", () => {
   });
 });
 
-test("a login with a member keeps nobody from starting, and is named", async () => {
+test("a login with a member does not prevent the start, and is reported", async () => {
   const [one, other] = [await place(), await place()];
   // What a login of PostgreSQL 15 may do itself.
   await superuser.query(`grant "${one.database}" to "${other.database}"`);
@@ -120,7 +120,7 @@ test("a login with a member keeps nobody from starting, and is named", async () 
   await installation.provisioning.retire(other);
 });
 
-test("a login that an administrator gave too much still refuses the start", async () => {
+test("a login with excess privileges from an administrator prevents the start", async () => {
   const placement = await place();
   await superuser.query(`alter role "${placement.database}" bypassrls`);
   await expect(restart()).rejects.toThrow("exempt from Row-Level Security");

@@ -1,8 +1,7 @@
 /**
- * A transaction on a connection of its own. BEGIN and the scope travel with the first statement, in
- * one round trip; a transaction without a statement costs none. The scope is local to the
- * transaction, and the connection goes back only when the server has said that it is over: in any
- * doubt it is closed.
+ * A transaction on a leased connection. BEGIN and the scope are sent with the first statement, in
+ * one round trip; an empty transaction costs none. The scope is local to the transaction. The
+ * connection is returned only after the server has confirmed the end; in any doubt it is closed.
  */
 import {
   type CompiledQuery,
@@ -30,14 +29,14 @@ import type { Target } from "../engine/target.ts";
 import { relocate } from "../lib/call-site.ts";
 import { failureName, type TraceSpan } from "../telemetry/tracing.ts";
 
-/** A compiled query that says in which form its rows are wanted; see `statement.ts`. */
+/** A compiled query with the wanted format of its rows; see `statement.ts`. */
 export interface TextQuery extends CompiledQuery {
   readonly rows: RowMode;
 }
 
 type State = "new" | "ready" | "open" | "over";
 
-/** `unknown`: the connection was lost while it was being committed. */
+/** `unknown`: the connection was lost during COMMIT. */
 export type TransactionOutcome = "committed" | "rolled back" | "unknown";
 
 export interface TransactionConnection extends DatabaseConnection {
@@ -47,7 +46,7 @@ export interface TransactionConnection extends DatabaseConnection {
   commit(): Promise<void>;
   rollback(): Promise<void>;
   savepoint(command: string): Promise<void>;
-  /** Gives the connection back, or closes it if the transaction isn't known to be over. */
+  /** Returns the connection, or closes it unless the transaction is known to be over. */
   release(): void;
 }
 
@@ -104,10 +103,10 @@ function transactionOn(
         (error, result) => {
           span?.end({}, error && failureName(error));
           if (result !== undefined) resolve(result);
-          // Until COMMIT nothing has happened: a lost connection undoes it.
+          // Before COMMIT, a lost connection rolls everything back.
           else if (error instanceof ConnectionLost) reject(databaseUnavailable(retryLater(error)));
           else if (readOnly && isDatabaseError(error) && error.code === "25006")
-            reject(new StatementRefused("a write in a transaction that was to be read only"));
+            reject(new StatementRefused("a write in a read-only transaction"));
           else reject(translate(error));
         },
       );
@@ -138,7 +137,7 @@ function transactionOn(
       }
       state = "over";
       const command = await commitOn(lease, readOnly, settle, trace);
-      // After a failed statement COMMIT rolls back, and says so only by its tag.
+      // After a failed statement, COMMIT rolls back and reports it only in its command tag.
       if (command !== "COMMIT") throw new Error("the transaction had failed and was rolled back");
       settle("committed");
     },
@@ -155,12 +154,12 @@ function transactionOn(
     async savepoint(command) {
       await send(command, []);
     },
-    // biome-ignore lint/correctness/useYield: it only says that there is no streaming
+    // biome-ignore lint/correctness/useYield: it only throws
     async *streamQuery() {
       throw new StatementRefused("stream(): read in pages, by key");
     },
     release() {
-      // Not over: the handler left it open (an aborted handler, a failed commit).
+      // Still open: an aborted handler, or a failed commit.
       if (state === "open") lease.destroy(new Error("a transaction was left open"));
       else lease.release();
       settle("rolled back");
@@ -188,7 +187,7 @@ async function commitOn(
       settle("unknown");
       throw writeOutcomeUnknown(retryLater(error));
     }
-    throw translate(error); // a deferred constraint, a serialization failure: rolled back
+    throw translate(error); // a deferred constraint or serialization failure: rolled back
   }
 }
 
@@ -207,7 +206,7 @@ function beginStatement({ isolationLevel, accessMode }: TransactionSettings): st
   return parts.join(" ");
 }
 
-/** What Kysely's transaction builders call; the connections are those of `openTransaction`. */
+/** The driver for Kysely's transaction builders; connections come from `openTransaction`. */
 export const transactionDriver: Driver = {
   async init() {},
   acquireConnection() {
@@ -229,20 +228,21 @@ export const transactionDriver: Driver = {
   async destroy() {},
 };
 
-// Kysely hands back what `provideConnection` gave it.
+// Kysely returns the object that `provideConnection` gave it.
 const own = (connection: DatabaseConnection) => connection as TransactionConnection;
 
 const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 /**
- * Calls `fn` when the transaction is over, whichever way.
+ * Calls `fn` when the transaction has ended, with its outcome.
  *
- * @param tx what the function given to `db.transaction().execute()` gets.
+ * @param tx the argument of the function passed to `db.transaction().execute()`
  */
 export async function onSettled(
   tx: QueryExecutorProvider,
   fn: (outcome: TransactionOutcome) => void,
 ): Promise<void> {
-  if (!(tx instanceof Kysely) || !tx.isTransaction) throw new TypeError("it is not a transaction");
+  if (!(tx instanceof Kysely) || !tx.isTransaction)
+    throw new TypeError("onSettled() needs a transaction");
   await tx.getExecutor().provideConnection(async (connection) => own(connection).onSettled(fn));
 }

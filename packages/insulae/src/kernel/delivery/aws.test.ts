@@ -1,4 +1,4 @@
-/** Amazon's services as moto knows them, which is nobody's imitation of ours. */
+/** Tests against AWS as implemented by moto, which is independent of our code. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { loadConfig } from "../../config/config.ts";
 import { createTestInstallation, type TestInstallation } from "../../testing/test-installation.ts";
@@ -18,7 +18,7 @@ const mail = {
   html: "<p>Hello</p>",
 };
 
-describeWithMoto("by Amazon's services", () => {
+describeWithMoto("through AWS", () => {
   let moto: TestMoto;
   let installation: TestInstallation;
   beforeAll(async () => {
@@ -29,7 +29,7 @@ describeWithMoto("by Amazon's services", () => {
     await moto?.stop();
   });
 
-  /** Asks moto as Amazon's own tools do, in the old form of the protocol. */
+  /** Queries moto as Amazon's own tools do, in the old form of the protocol. */
   const ask = async (service: string, parameters: Record<string, string>) => {
     const answer = await fetch(moto.url, {
       method: "POST",
@@ -43,7 +43,7 @@ describeWithMoto("by Amazon's services", () => {
     if (!answer.ok) throw new Error(text);
     return text;
   };
-  /** What moto was told, by kind. */
+  /** The messages that moto received, by kind. */
   // biome-ignore lint/suspicious/noExplicitAny: tests read what they expect out of it
   const told = async (service: "ses" | "sns"): Promise<any> => {
     const all = JSON.parse(await (await fetch(`${moto.url}/moto-api/data.json`)).text());
@@ -71,7 +71,7 @@ describeWithMoto("by Amazon's services", () => {
     }
   };
 
-  it("SES takes a mail from an identity that is verified; from another it may be tried again", () =>
+  it("SES accepts a mail from a verified identity; from another one it can be retried", () =>
     withDelivery({ MAIL: "ses" }, async (delivery) => {
       const refused = await delivery.mail(mail).catch((error: unknown) => error);
       expect(refused).toBeInstanceOf(Error);
@@ -92,7 +92,7 @@ describeWithMoto("by Amazon's services", () => {
       );
     }));
 
-  it("SNS sends a text message, to a number that is one", () =>
+  it("SNS sends a text message to a valid number", () =>
     withDelivery({ SNS_REGION: "us-east-1" }, async (delivery) => {
       await delivery.text({ ...about, to: "+41791234567", text: "Your code" });
       expect((await told("sns")).SMS).toMatchObject([
@@ -102,7 +102,7 @@ describeWithMoto("by Amazon's services", () => {
       await expect(refused).rejects.toBeInstanceOf(Undeliverable);
     }));
 
-  it("SNS pushes to a device, which becomes one endpoint of the application", async () => {
+  it("SNS pushes to a device through one endpoint per application", async () => {
     const made = await ask("sns", {
       Action: "CreatePlatformApplication",
       Name: "app",

@@ -1,4 +1,4 @@
-/** Mails by Amazon SES (version 2 of its API). */
+/** Sends e-mail through Amazon SES (API version 2). */
 import type { SESv2Client } from "@aws-sdk/client-sesv2";
 import type { AwsSettings } from "../../config/channels.ts";
 import { clientOptions, failureOf, handOver } from "./aws.ts";
@@ -6,8 +6,8 @@ import type { OutgoingMail } from "./message.ts";
 import { subjectHeader } from "./subject.ts";
 
 /**
- * @param from the sender's address.
- * @param taken is told what SES calls a mail, by which its reports name it.
+ * @param from the sender's address
+ * @param taken receives SES's id of a mail, which its reports refer to
  */
 export function sesDriver(
   aws: AwsSettings,
@@ -37,7 +37,7 @@ export function sesDriver(
                 Headers: [{ Name: "Auto-Submitted", Value: "auto-generated" }],
               },
             },
-            // They come back with SES's events: what bounced, and whose it was.
+            // SES's events return these tags, which identify the bounced mail and its tenant.
             EmailTags: [
               { Name: "message_id", Value: id },
               ...(tenant ? [{ Name: "tenant_id", Value: tenant.id }] : []),

@@ -1,4 +1,4 @@
-/** Mails over a real SMTP server, in the clear: TLS has its own tests at the end. */
+/** E-mails over a real SMTP server, unencrypted: TLS has its own tests at the end. */
 import { type AddressInfo, createServer } from "node:net";
 import { sql } from "kysely";
 import { SMTPServer, type SMTPServerOptions } from "smtp-server";
@@ -17,7 +17,7 @@ interface Received {
   readonly source: string;
 }
 
-/** Answers each mail as `reply` says: undefined takes it, a number refuses it so. */
+/** Responds to each mail as `reply` says: undefined accepts it, a number refuses it. */
 async function openSmtp(
   reply: (mail: Received, times: number) => number | undefined = () => undefined,
   options: SMTPServerOptions = {},
@@ -46,7 +46,7 @@ async function openSmtp(
       });
     },
   });
-  server.on("error", () => {}); // A client that doesn't like the certificate hangs up.
+  server.on("error", () => {}); // a client that rejects the certificate hangs up
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const { port } = server.server.address() as AddressInfo; // it listens on a port
   return {
@@ -93,7 +93,7 @@ const send = (to: string) =>
 const to = (prefix: string) => `${prefix}-${people.newEmail()}`;
 const arrived = (address: string) => smtp.received.filter((mail) => mail.to[0] === address);
 
-/** As if the time had come: the mail is due, and the nodes hear of it. */
+/** Makes the mail due and notifies the nodes. */
 const makeDue = (address: string) =>
   people.onPlatform(async ({ control }) => {
     await sql`update control.mails set due_at = now() where recipient = ${address}`.execute(
@@ -103,7 +103,7 @@ const makeDue = (address: string) =>
   });
 
 describe("by SMTP", () => {
-  it("a mail arrives, and what it was made from is kept no longer", async () => {
+  it("a mail arrives, and its variables are deleted", async () => {
     const address = to("fine");
     await send(address);
     const row = await people.mailRow(address, "sent");
@@ -115,7 +115,7 @@ describe("by SMTP", () => {
     expect(mail?.source).toContain("Hello, secret");
   });
 
-  it("one that is refused for now is tried again later", async () => {
+  it("a temporarily refused mail is retried", async () => {
     const address = to("later");
     await send(address);
     await expect.poll(async () => (await people.mailRow(address, "waiting")).reason).toMatch(/451/);
@@ -126,7 +126,7 @@ describe("by SMTP", () => {
     expect(await people.mailRow(address, "sent")).toMatchObject({ attempts: 2, variables: {} });
   });
 
-  it("one that is refused for good is given up, and the reason kept", async () => {
+  it("a permanently refused mail is given up, with the reason", async () => {
     const address = to("never");
     await send(address);
     const row = await people.mailRow(address, "failed");
@@ -134,7 +134,7 @@ describe("by SMTP", () => {
     expect(row).toMatchObject({ attempts: 1, variables: {} });
   });
 
-  it("one that is refused again and again is given up in the end", async () => {
+  it("a repeatedly refused mail is given up in the end", async () => {
     const address = to("later");
     await send(address);
     await expect.poll(async () => (await people.mailRow(address, "waiting")).reason).toMatch(/451/);
@@ -159,7 +159,10 @@ describe("by SMTP", () => {
   });
 });
 
-/** The subject as a reader sees it (RFC 2047, both encodings; blanks between two encoded words go). */
+/**
+ * The subject as a reader decodes it (RFC 2047, both encodings; blanks between encoded words are
+ * dropped).
+ */
 const shownSubject = (source: string | undefined): string => {
   const header = /^Subject: (.*(?:\r\n[ \t].*)*)/m.exec(source ?? "")?.[1] ?? "";
   return header
@@ -194,8 +197,8 @@ it.each([
   expect(shownSubject(arrived(address)[0]?.source)).toBe(subject);
 });
 
-describe("a mail server that never comes to an end", () => {
-  it("doesn't hold up the stop of a process; the mail waits", async () => {
+describe("a mail server that never completes", () => {
+  it("doesn't delay the stop of a process; the mail waits", async () => {
     const misdeed = tcpMisdeeds["sends a letter now and then"] ?? (() => {});
     const endless = await openHostilePeer(smtpUntil(/^MAIL/i, misdeed), "connect");
     const server = { host: "127.0.0.1", port: endless.port, tls: "none", auth: undefined } as const;
@@ -225,7 +228,7 @@ describe("a mail server's TLS", () => {
     }
   };
 
-  it("is insisted on: to a server without it no mail goes, and no password", async () => {
+  it("is required: a server without it gets no mail and no password", async () => {
     const logins: unknown[] = [];
     const plain = await openSmtp(undefined, {
       onAuth: (auth, _session, done) => {
@@ -240,8 +243,8 @@ describe("a mail server's TLS", () => {
     expect([plain.received, logins]).toEqual([[], []]);
   });
 
-  it("is verified: a certificate that nobody vouches for gets nothing", async () => {
-    // smtp-server's own certificate is signed by itself.
+  it("is verified: a server with an untrusted certificate gets nothing", async () => {
+    // smtp-server's default certificate is self-signed.
     const starttls = await openSmtp(undefined, { hideSTARTTLS: false });
     onTestFinished(starttls.close);
     const implicit = await openSmtp(undefined, { secure: true });
@@ -251,7 +254,7 @@ describe("a mail server's TLS", () => {
     expect([...starttls.received, ...implicit.received]).toEqual([]);
   });
 
-  it("is not asked of a server that is not there: the mail waits", async () => {
+  it("is not blamed for an unreachable server: the mail waits", async () => {
     const server = createServer();
     await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
     const { port } = server.address() as AddressInfo; // as above

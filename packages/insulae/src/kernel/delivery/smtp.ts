@@ -1,6 +1,6 @@
 /**
- * Mails by SMTP. Where TLS is not turned off explicitly it is required and the server's certificate
- * is verified: a server that offers none gets no password and no mail.
+ * Sends e-mail by SMTP. Unless TLS is explicitly disabled, it is required and the server's
+ * certificate is verified: a server without it gets no password and no mail.
  */
 import { createTransport } from "nodemailer";
 import type { SmtpServer } from "../../config/parsers.ts";
@@ -8,13 +8,13 @@ import { withDeadline } from "../lib/deadline.ts";
 import { type OutgoingMail, Undeliverable } from "./message.ts";
 import { subjectHeader } from "./subject.ts";
 
-/** For a connection nothing happens on; a server that sends a byte now and then never meets it. */
+/** For silent connections; a server that sends an occasional byte never exceeds these. */
 const idle = { connectionTimeout: 10_000, greetingTimeout: 10_000, socketTimeout: 30_000 };
 
 /**
- * @param from the sender's address.
- * @param timeoutMs for a mail from the queue for a connection to the server's last word; shorter than
- *   the sender's lease, so that a mail is not taken twice.
+ * @param from the sender's address
+ * @param timeoutMs the limit for a mail, from waiting for a connection to the server's final
+ * response; shorter than the sender's lease, so that no mail is taken twice
  */
 export function smtpDriver(
   { host, port, tls, auth }: SmtpServer,
@@ -30,7 +30,7 @@ export function smtpDriver(
     requireTLS: tls === "starttls",
     ignoreTLS: tls === "none",
     tls: { rejectUnauthorized: true, minVersion: "TLSv1.2" },
-    // Nothing of a mail is read from a file or the network.
+    // Mails must not read files or URLs.
     disableFileAccess: true,
     disableUrlAccess: true,
     ...idle,
@@ -43,7 +43,7 @@ export function smtpDriver(
     async deliver({ id, to, subject, text, html }: OutgoingMail): Promise<void> {
       try {
         const mail = {
-          // As addresses, not as text to be parsed into some.
+          // As objects, not as text to be parsed.
           from: { name: "", address: from },
           to: { name: "", address: to },
           envelope: { from, to: [to] },
@@ -53,7 +53,7 @@ export function smtpDriver(
           messageId: `<${id}@${domain}>`,
           headers: { "Auto-Submitted": "auto-generated" },
         };
-        // The signal closes the connection, too: it is none for the next mail.
+        // The signal closes the connection, which can't be reused for the next mail.
         await withDeadline(
           timeoutMs,
           (signal) => transport.sendMail({ ...mail, signal }),
@@ -66,13 +66,16 @@ export function smtpDriver(
       }
     },
     close() {
-      closing.abort(new Error("the server stops"));
+      closing.abort(new Error("the server is stopping"));
       transport.close();
     },
   };
 }
 
-/** A 5xx about this mail (RFC 5321, 4.2.1); one about our password is for somebody to put right. */
+/**
+ * A 5xx about this mail (RFC 5321, section 4.2.1); one about our password has to be fixed by an
+ * operator.
+ */
 const isFinal = (error: unknown): error is Error =>
   error instanceof Error &&
   "responseCode" in error &&
@@ -81,6 +84,9 @@ const isFinal = (error: unknown): error is Error =>
   "code" in error &&
   (error.code === "EENVELOPE" || error.code === "EMESSAGE");
 
-/** No such mailbox or domain (RFC 3463, X.1.1 and its like); a 5xx may also be about us, or the text. */
+/**
+ * No such mailbox or domain (RFC 3463: X.1.1 and similar); other 5xx can be about the sender or
+ * content.
+ */
 const isUnknown = (error: Error): boolean =>
   "response" in error && /^5\d\d[ -]5\.(1\.(?:1|2|3|6|10)|2\.1)\b/.test(String(error.response));

@@ -1,10 +1,10 @@
 /**
- * What Amazon SNS sends to an address that is subscribed to a topic. Anybody may send something to it,
- * so nothing of a message counts before its signature does:
+ * Messages from Amazon SNS to a subscribed URL. Anybody can send to it, so nothing is trusted
+ * before the signature is verified:
  *
- *     of our topic? ─► the certificate is at sns.<the topic's region>.amazonaws.com? ─► signed with it?
+ *     our topic? ─► certificate at sns.<the topic's region>.amazonaws.com? ─► valid signature?
  *
- * The certificate's word comes from where it is: whoever can serve it there, over TLS, is Amazon.
+ * The certificate's authenticity comes from its location: only Amazon can serve it there over TLS.
  * https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
  */
 import { type KeyObject, verify, X509Certificate } from "node:crypto";
@@ -40,21 +40,21 @@ const Fields = Type.Object({
 export type SnsMessage = Static<typeof Fields>;
 
 export interface SnsMessages {
-  /** @returns the message, which Amazon has signed. @throws messageRefused, OutboundError */
+  /** @returns the verified message. @throws messageRefused, OutboundError */
   read(text: string): Promise<SnsMessage>;
-  /** Says that we want the topic's messages. @throws messageRefused, OutboundError */
+  /** Confirms the subscription to the topic. @throws messageRefused, OutboundError */
   confirm(message: SnsMessage): Promise<void>;
 }
 
 export interface SnsMessagesOptions {
   readonly topicArn: string;
-  /** A server that stands in for Amazon's. */
+  /** Replaces Amazon's server, for tests. */
   readonly endpoint: string | undefined;
   readonly outbound: Outbound;
   readonly timeoutMs?: number;
 }
 
-/** In the order in which they are signed. */
+/** In the order of signing. */
 const signed = {
   Notification: ["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"],
   SubscriptionConfirmation: [
@@ -64,7 +64,7 @@ const signed = {
 
 const digests = { "1": "sha1", "2": "sha256" } as const;
 const maxBytes = 65_536;
-/** Amazon has one for a region, and changes it once in a while. */
+/** Amazon has one per region and rotates it occasionally. */
 const keptKeys = { max: 16, ttlMs: 3_600_000 };
 
 export function createSnsMessages(options: SnsMessagesOptions): SnsMessages {
@@ -73,10 +73,10 @@ export function createSnsMessages(options: SnsMessagesOptions): SnsMessages {
   const [, partition, , region] = topicArn.split(":");
   const host = `sns.${region}.amazonaws.com${partition === "aws-cn" ? ".cn" : ""}`;
 
-  /** Asks Amazon at an address that a message names, if it is Amazon's. */
+  /** Requests a URL named in a message, if it is Amazon's. */
   const ask = (address: string, path: RegExp, statusDecides = false): Promise<Response> => {
     const url = URL.canParse(address) ? new URL(address) : undefined;
-    // `origin` has the port, too; who gives a name and password has something in mind.
+    // `origin` includes the port; a URL with user and password is suspicious.
     if (url?.origin !== `https://${host}` || url.username || url.password) throw messageRefused();
     if (!path.test(url.pathname)) throw messageRefused();
     const place = endpoint === undefined ? url : new URL(url.pathname + url.search, endpoint);
@@ -128,7 +128,7 @@ function parsed(text: string): SnsMessage | undefined {
   }
 }
 
-/** What Amazon signed: each field that is there, on two lines. */
+/** The signed text: each present field on two lines. */
 function signedText(message: SnsMessage): string {
   const names =
     signed[message.Type === "Notification" ? "Notification" : "SubscriptionConfirmation"];

@@ -1,6 +1,6 @@
 /**
- * Text messages and pushes to devices by Amazon SNS, and messages of all kinds to a topic whose
- * subscriber delivers them.
+ * Sends text messages and pushes to devices through Amazon SNS, and messages of all kinds to a
+ * topic whose subscriber delivers them.
  */
 import type { PublishCommandInput, SNSClient } from "@aws-sdk/client-sns";
 import type { AwsSettings, SnsSettings } from "../../config/channels.ts";
@@ -14,7 +14,7 @@ import {
 
 interface Sns {
   readonly publish: (message: PublishCommandInput) => Promise<unknown>;
-  /** The endpoint that stands for a device of an application; the same one for the same device. */
+  /** The endpoint of a device of an application; always the same for the same device. */
   readonly endpointOf: (application: string, token: string) => Promise<string>;
 }
 
@@ -40,7 +40,7 @@ export function snsDriver(aws: AwsSettings, topics: SnsSettings, timeoutMs?: num
           (command, options) => sns.send(command, options),
           timeoutMs,
         );
-        if (EndpointArn === undefined) throw new Error("SNS named no endpoint for the device");
+        if (EndpointArn === undefined) throw new Error("SNS returned no endpoint for the device");
         return EndpointArn;
       },
     };
@@ -100,7 +100,7 @@ export function snsDriver(aws: AwsSettings, topics: SnsSettings, timeoutMs?: num
   };
 }
 
-/** One message in the forms of the services that SNS passes it on to. */
+/** One message in the formats of the services that SNS forwards it to. */
 function forDevices({ title, text, urgency }: OutgoingPush): string {
   const apple = JSON.stringify({ aps: { alert: { title, body: text } } });
   const google = {

@@ -1,9 +1,9 @@
-/** 52 characters once encoded, so that the first one fits into the header's first line. */
+/** 52 characters once encoded, so that the first word fits on the header's first line. */
 const bytesInWord = 30;
 
 /**
- * A subject for a header. One in ASCII that looks encoded already (`=?utf-8?Q?=0D=0A?=`) is encoded once more:
- * drivers leave ASCII alone, and its readers would see what it decodes to, which nobody has checked.
+ * Encodes a subject for a header. ASCII text that looks encoded already (`=?utf-8?Q?=0D=0A?=`) is
+ * encoded again: drivers leave ASCII unchanged, and readers would see its unchecked decoding.
  *
  * @example
  * subjectHeader("=?utf-8?Q?x?=") // "=?UTF-8?B?PT91dGYtOD9RP3g/PQ==?="
@@ -13,7 +13,7 @@ export function subjectHeader(subject: string): string {
   const words: string[] = [];
   let word = "";
   let room = bytesInWord;
-  // Each word has whole characters (section 5).
+  // Each word contains whole characters (RFC 2047, section 5).
   for (const character of subject) {
     const bytes = Buffer.byteLength(character);
     if (bytes > room) {

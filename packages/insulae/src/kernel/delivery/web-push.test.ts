@@ -1,4 +1,4 @@
-/** Web Push to a push service of our own, which reads a message as a browser does (RFC 8291). */
+/** Web Push to a push service of the test, which decrypts messages like a browser (RFC 8291). */
 import {
   createDecipheriv,
   createECDH,
@@ -15,7 +15,7 @@ import { createOutbound } from "../net/outbound.ts";
 import { Undeliverable } from "./message.ts";
 import { createVapid, webPushDriver } from "./web-push.ts";
 
-/** A browser's keys, and how it reads what was encrypted for it. */
+/** A browser's keys, and how it decrypts messages. */
 function openBrowser() {
   const own = createECDH("prime256v1");
   own.generateKeys();
@@ -76,7 +76,7 @@ const message = {
 const to = (endpoint: string, keys = browser.keys) => push({ ...message, to: { endpoint, keys } });
 
 describe("a push to a browser", () => {
-  it("is read by that browser alone, and says who sends it", async () => {
+  it("can be read by that browser only, and identifies the sender", async () => {
     await to(`${origin}/201`);
     const { headers = {}, body = Buffer.alloc(0) } = received.at(-1) ?? {};
     expect(JSON.parse(browser.read(body))).toEqual({
@@ -111,12 +111,12 @@ describe("a push to a browser", () => {
     expect(signed).toBe(true);
   });
 
-  it("comes from the same key on every node", () => {
+  it("uses the same key on every node", () => {
     expect(createVapid(createSecrets("a".repeat(32)))).toEqual(vapid);
     expect(createVapid(createSecrets("b".repeat(32)))).not.toEqual(vapid);
   });
 
-  it("whose subscription is gone is given up for good, one that can't be taken now is not", async () => {
+  it("to an ended subscription is given up, a temporary failure is retried", async () => {
     for (const status of [404, 410]) {
       await expect(to(`${origin}/${status}`)).rejects.toMatchObject({ noSuchRecipient: true });
     }
@@ -128,7 +128,7 @@ describe("a push to a browser", () => {
     }
   });
 
-  it("follows no redirect, and asks no private address", async () => {
+  it("follows no redirect, and connects to no private address", async () => {
     const before = received.length;
     await expect(to(`${origin}/302`)).rejects.toThrow("302");
     expect(received.length).toBe(before + 1);
@@ -141,7 +141,7 @@ describe("a push to a browser", () => {
     }
   });
 
-  it("to keys that no browser made is given up", async () => {
+  it("with invalid keys is given up", async () => {
     const keys = { p256dh: "AAAA", auth: "AAAA" };
     await expect(to(`${origin}/201`, keys)).rejects.toBeInstanceOf(Undeliverable);
   });

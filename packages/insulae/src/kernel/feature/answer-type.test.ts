@@ -29,9 +29,9 @@ const listNotes = statement((db: Db, p: Params<{ limit: number }>) =>
   db.selectFrom("notes").select(columns).limit(p.limit),
 );
 
-// What matters here is what the compiler says; `tsc` fails if an expected error does not happen.
-describe("the answer of a handler", () => {
-  it("is a value of its route's response, a row, or a statement's JSON, now or later", () => {
+// Compile-time tests: `tsc` fails if an expected error does not occur.
+describe("the response of a handler", () => {
+  it("is a value of its route's schema, a row, or a statement's JSON, now or later", () => {
     notes((r) => [
       r.get("/a", about, () => note),
       r.get("/b", about, async () => note),
@@ -61,7 +61,7 @@ describe("the answer of a handler", () => {
     ]);
   });
 
-  it("lacks nothing that the response has, and has nothing of another type", () => {
+  it("lacks nothing that the schema requires, and has no wrong types", () => {
     notes((r) => [
       // @ts-expect-error the answer lacks `text` and `at`
       r.get("/a", about, () => ({ id: "1" })),
@@ -80,7 +80,7 @@ describe("the answer of a handler", () => {
     ]);
   });
 
-  it("has no column that may be null where the response does not say so", () => {
+  it("has no nullable column unless the schema allows it", () => {
     const title = statement((db: Db) => db.selectFrom("notes").select("title"));
     const Title = Type.Object({ title: Type.String() });
     const NullableTitle = Type.Object({ title: nullable(Type.String()) });
@@ -97,7 +97,7 @@ describe("the answer of a handler", () => {
     ]);
   });
 
-  it("as a statement's JSON has the columns of the response, and none that nobody may see", () => {
+  it("as a statement's JSON has exactly the schema's columns", () => {
     const ids = statement((db: Db) => db.selectFrom("notes").select("id"));
     const all = statement((db: Db) => db.selectFrom("notes").selectAll());
     const list = { ...about, response: Type.Array(Note) };
@@ -115,7 +115,7 @@ describe("the answer of a handler", () => {
     ]);
   });
 
-  it("has a status that the route declares, and its body", () => {
+  it("has a declared status and its body", () => {
     const made = { ...about, response: { 201: Note } };
     const gone = { ...about, response: { 204: null } };
     const either = { ...about, response: { 200: Note, 202: Type.Object({ job: Type.String() }) } };
@@ -190,7 +190,7 @@ describe("the answer of a handler", () => {
     ]);
   });
 
-  it("is text, bytes or pieces of them where the response is of another media type", () => {
+  it("is text, bytes or pieces of them for other media types", () => {
     const csv = { ...about, response: mediaText("text/csv") };
     async function* lines() {
       yield "a,b\n";
@@ -215,7 +215,7 @@ describe("a handler in a file of its own", () => {
     response: Note,
   } as const satisfies RouteOptions;
 
-  it("knows params, query, body and answer by the route's options", () => {
+  it("has its params, query, body and response typed by the route's options", () => {
     const onChangeNote: Handler<typeof changeNote, NoteTables> = async (context) => {
       expectTypeOf(context.params).toEqualTypeOf<{ id: string }>();
       expectTypeOf(context.query.quiet).toEqualTypeOf<boolean | undefined>();

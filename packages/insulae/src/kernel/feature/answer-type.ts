@@ -1,38 +1,38 @@
 /**
- * What a handler may return, by its route's `response`: a mismatch is a compile error. Nothing of this is
- * there at run time. (In development and in tests each answer is checked against its schema as well, see
+ * The types of what a handler may return for its route's `response`: a mismatch is a compile error.
+ * No run-time code. (In development and tests, responses are also validated: see
  * http/reply/answer-check.ts.)
  *
- * TypeScript does not look for properties too many, except in object literals. The serialiser leaves those
- * of an object out; `Json` is sent as it is, so its type carries the names that its text has.
+ * TypeScript checks excess properties only in object literals. The serialiser drops excess members
+ * of an object; `Json` is sent as it is, so its type carries the names in its text.
  */
 import type { Static, TSchema } from "typebox";
 import type { Json, NamesIn } from "../lib/json.ts";
 import type { OutgoingSocket } from "../lib/outgoing-socket.ts";
 
-/** One schema (status 200), or schemas by status; `null` is an answer without a body (204). */
+/** One schema (status 200), or schemas by status; `null` for a response without body (204). */
 export type ResponseSchemas = TSchema | { readonly [status: number]: TSchema | null };
 
 declare const time: unique symbol;
 declare const media: unique symbol;
 
-/** Text that is a time: a handler may give a `Date` for it. The type of `timestamp`. */
+/** A time as text; a handler may return a `Date` for it. The type of `timestamp`. */
 export type TimeText = string & { readonly [time]?: never };
 
-/** The text of another media type than JSON: a handler may give bytes, or either in pieces. */
+/** Text of a media type other than JSON; a handler may return bytes, or either in pieces. */
 export type MediaText = string & { readonly [media]?: never };
 
 /** The statuses that a route declares. */
 export type StatusOf<R> = TSchema extends R ? number : keyof R extends number ? keyof R : 200;
 
-/** What the declared answers look like; undefined: without a body. A schema's own keys are strings. */
+/** The declared bodies; undefined: no body. A schema's own keys are strings, not numbers. */
 type BodyOf<R> = TSchema extends R
   ? unknown
   : keyof R extends number
     ? { [Status in keyof R]: R[Status] extends TSchema ? Static<R[Status]> : undefined }[keyof R]
     : Static<R & TSchema>;
 
-/** The values that are written as what `T` describes. */
+/** The values that can be written as `T`. */
 export type Writable<T> = unknown extends T
   ? unknown
   : T extends string
@@ -45,11 +45,11 @@ export type Writable<T> = unknown extends T
         ? { readonly [Name in keyof T]: Writable<T[Name]> | IfOptional<T, Name> }
         : T;
 
-/** JSON leaves out what is undefined. */
+/** JSON omits undefined members. */
 type IfOptional<T, Name extends keyof T> =
   Record<never, never> extends Pick<T, Name> ? undefined : never;
 
-/** A query of Kysely that has not been run: its rows are the answer. */
+/** A Kysely query that has not been executed; its rows are the response. */
 interface Query<Rows> {
   compile(): unknown;
   execute(): Promise<Rows>;
@@ -57,14 +57,14 @@ interface Query<Rows> {
 
 type Pieces = string | Uint8Array;
 
-/** What is sent as JSON. */
+/** Bodies sent as JSON. */
 type Plain<Body> = Body extends undefined ? never : typeof media extends keyof Body ? never : Body;
 
 type JsonOf<Body> = [Body] extends [never]
   ? never
   : Writable<Body> | Json<Writable<Body>, NamesIn<Body>>;
 
-/** Rows are what only a list answers with. */
+/** Rows are a response only for lists. */
 type RowsOf<Body> = Body extends readonly unknown[] ? Query<Writable<Body>> : never;
 
 type MediaOf<Body> = Body extends string
@@ -79,15 +79,18 @@ type AnswerOf<Body> = unknown extends Body
       | JsonOf<Plain<Body>>
       | RowsOf<Body>
       | MediaOf<Body>
-      // biome-ignore lint/suspicious/noConfusingVoidType: what a handler without `return` gives
+      // biome-ignore lint/suspicious/noConfusingVoidType: the type of a handler without `return`
       | (undefined extends Body ? undefined | void : never);
 
-/** The same of JSON text: what it describes. */
+/** What JSON text describes; other types unchanged. */
 type Described<Given> = Given extends Json<infer T, unknown> ? T : Given;
-/** The names that JSON text has; the serialiser leaves out of a value what the response does not name. */
+/**
+ * The names in JSON text; for other values irrelevant, because the serialiser drops undeclared
+ * members.
+ */
 type NamesOf<Given> = Given extends Json<unknown, infer Names> ? Names : never;
 
-/** What is wrong with an answer, for whoever reads the compiler's error. */
+/** What is wrong with a response, readable in the compiler's error. */
 type Mismatch<Given, Body> = [Body] extends [undefined]
   ? { readonly "The response has no body. The answer is": Given }
   : undefined extends Given
@@ -125,11 +128,11 @@ type WrongIn<Given, Body> = {
 }[keyof Given & keyof Body];
 
 /**
- * What a handler gives, if it is an answer of the route, now or later; otherwise what is wrong with it. It is
- * a type of its own, and not a constraint, so that the compiler's error is a line that says it in words.
+ * `Given` if it is a valid response of the route, now or later; otherwise a type that says what is
+ * wrong. A type rather than a constraint, so that the compiler's error is one readable line.
  *
- * @typeParam Given the whole of what is returned. (Of `Given | Promise<Given>` the compiler would take the
- *   first part of a union for all of it.)
+ * @typeParam Given the whole return type (for `Given | Promise<Given>` the compiler would infer
+ * only the first part of a union)
  */
 export type Checked<Given, R> = [Awaited<Given>] extends [Answer<R>]
   ? Given
@@ -145,10 +148,10 @@ type WrongAnswer<Given, R> = [Exclude<NamesOf<Given>, NamesIn<BodyOf<R>>>] exten
     };
 
 /**
- * What a handler may return where its route declares these answers: a value of the response schema (with a
- * `Date` or text for a `timestamp`), a statement's `Json`, for a list a Kysely query, nothing where the
- * answer has no body, for a WebSocket (101) what speaks over it, and for a schema by `mediaText()` text,
- * bytes, or an async iterable of either.
+ * What a handler of a route with these responses may return: a value of the response schema (with
+ * `Date` or text for a `timestamp`), a statement's `Json`, for a list a Kysely query, nothing if
+ * there is no body, for a WebSocket (101) a function that uses it, and for a `mediaText()` schema
+ * text, bytes, or an async iterable of either.
  */
 export type Answer<R> = 101 extends keyof R
   ? (socket: OutgoingSocket) => void

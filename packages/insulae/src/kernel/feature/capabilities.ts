@@ -1,6 +1,6 @@
 /**
- * What the platform can do, by what it is for. Whoever needs something names the groups that they need
- * (`IdentityServices & DataServices`), or the single services of one (`Pick<TenancyServices, "tenants">`).
+ * The platform's services, grouped by purpose. Code that needs some names the groups
+ * (`IdentityServices & DataServices`) or single services (`Pick<TenancyServices, "tenants">`).
  */
 import type { Kysely } from "kysely";
 import type { WriteAudit } from "../audit/audit.ts";
@@ -28,6 +28,8 @@ import type { Storage } from "../storage/storage.ts";
 import type { LogHub } from "../telemetry/log-hub.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Hosts } from "../tenancy/hosts.ts";
+import type { ProbeIsolation } from "../tenancy/isolation-probes.ts";
+import type { ReportIsolation } from "../tenancy/isolation-report.ts";
 import type { Plans } from "../tenancy/plans.ts";
 import type { Servers } from "../tenancy/servers.ts";
 import type { Tenants } from "../tenancy/tenants.ts";
@@ -39,39 +41,41 @@ import type { EventService } from "./events.ts";
 export interface IdentityServices {
   readonly tokens: Tokens;
   readonly sessions: Sessions;
-  /** Those that browsers show by a cookie. */
+  /** Browsers' sessions. */
   readonly cookieSessions: CookieSessions;
   readonly passwords: Passwords;
-  /** What people have beside a password. */
+  /** Factors besides passwords. */
   readonly factors: Factors;
-  /** Signing in with outside OpenID Connect providers. */
+  /** Sign-in with outside OpenID Connect providers. */
   readonly oidc: OidcClient;
-  /** Tokens that are sent to somebody and work once. */
+  /** Single-use tokens that are sent to somebody. */
   readonly oneTimeTokens: OneTimeTokens;
-  /** What users and accounts may do at present. */
+  /** The current permissions of users and accounts. */
   readonly authority: Authority;
-  /** What permissions there are, and which roles hold them. */
+  /** All permissions, and the roles that hold them. */
   readonly permissions: Permissions;
-  /** Which tenants' the client certificates (mTLS) are. */
+  /** The tenants that client certificates (mTLS) are registered for. */
   readonly clientCertificates: ClientCertificates;
-  /** Makes every node forget what it cached of this user (without an id: of all the tenant's users). */
+  /** Clears every node's cache of this user (without an id: of all the tenant's users). */
   readonly forgetUser: (tenant: Tenant, userId?: string) => Promise<void>;
 }
 
-/** Tenants, where they are, and under which names. */
+/** Tenants, their placement and their names. */
 export interface TenancyServices {
   readonly tenants: Tenants;
   readonly hosts: Hosts;
-  /** The certificates of hosts, for the server that ends TLS itself. */
+  /** Hosts' certificates, for the server's own TLS. */
   readonly certificates: HostCertificates;
-  /** What the public DNS says. */
+  /** Look-ups in public DNS. */
   readonly dns: Dns;
   readonly servers: Servers;
-  /** What tenants may have and do by their plans. */
+  /** Tenants' limits, by plan. */
   readonly plans: Plans;
+  /** Shows that tenants are isolated. */
+  readonly isolation: { readonly probe: ProbeIsolation; readonly report: ReportIsolation };
 }
 
-/** What reaches people and other systems, and work that is done later. */
+/** Messages to people and other systems, and background work. */
 export interface MessagingServices {
   readonly mail: Mail;
   readonly delivery: Delivery;
@@ -80,29 +84,29 @@ export interface MessagingServices {
   readonly outbound: Outbound;
 }
 
-/** The control plane, and what is kept for tenants outside their databases. */
+/** The control plane, and tenants' data outside their databases. */
 export interface DataServices {
   readonly control: Kysely<ControlTables>;
-  /** Where files are. */
+  /** File storage. */
   readonly storage: Storage;
-  /** What tenants keep to save themselves work. */
+  /** Tenants' caches. */
   readonly caches: Caches;
-  /** What handlers keep of somebody between requests. */
+  /** Session data that handlers keep between requests. */
   readonly openSession: OpenSession;
   readonly secretsOf: (tenant: Tenant) => TenantSecrets;
 }
 
-/** What is noted and counted of what happens. */
+/** Records and counts what happens. */
 export interface RecordingServices {
   /**
-   * Writes to a tenant's audit log or the platform's, outside a request. In one, the handler's own
-   * `audit` knows who and from where.
+   * Writes to a tenant's or the platform's audit log outside a request. In a request, use the
+   * handler's `audit`, which knows the caller.
    */
   readonly audit: WriteAudit;
-  /** The log's lines, as they are written. */
+  /** The live log lines. */
   readonly logs: LogHub;
-  /** Figures about this process, for `/metrics`. */
+  /** This process's metrics, for `/metrics`. */
   readonly metrics: Metrics;
-  /** Counts what tenants do. */
+  /** Counts tenants' usage. */
   readonly usage: UsageCounts;
 }

@@ -6,7 +6,7 @@ import { feature } from "./feature.ts";
 import { job } from "./job.ts";
 import { mailTemplate } from "./mail-template.ts";
 
-/** As an application in JavaScript may call it. */
+/** As a JavaScript application may call it. */
 const declare = (options: unknown, name: unknown = "notes") =>
   feature(name as string, options as object);
 
@@ -22,19 +22,19 @@ const problemsOf = (work: () => unknown): readonly string[] => {
 
 const route = { permission: "public", summary: "x", response: Type.Unknown() } as const;
 
-describe("a feature is refused by its name and the option, where", () => {
+describe("a feature is refused, with its name and the option, if", () => {
   it.each<[string, object, string]>([
     ["an option is misspelt", { table: ["notes"] }, "table is not an option; did you mean tables?"],
     ["an option means nothing", { colour: "red" }, "colour is not an option"],
     [
       "its migrations are a path",
       { migrations: "./migrations" },
-      "migrations is no folder: use new URL",
+      "migrations is not a folder URL: use new URL",
     ],
     [
       "its migrations are elsewhere",
       { migrations: new URL("https://x.test/") },
-      "migrations is no folder",
+      "migrations is not a folder URL",
     ],
     ["tables is no list", { tables: "notes" }, "tables is not a list"],
     ["a table is none", { tables: ["notes", undefined] }, "tables[1] is not a table's name"],
@@ -80,14 +80,14 @@ describe("a feature is refused by its name and the option, where", () => {
     ],
     ["a hook is none", { onStart: true }, "onStart is not a function"],
     ["routes returns nothing", { routes: () => undefined }, "routes returned undefined"],
-    ["a route is undefined", { routes: () => [undefined] }, "route 1 of its list is undefined"],
+    ["a route is undefined", { routes: () => [undefined] }, "item 1 of its routes is undefined"],
   ])("%s", (_, options, problem) => {
     const [found, ...more] = problemsOf(() => declare(options));
     expect(found).toContain(`notes: ${problem}`);
     expect(more).toEqual([]);
   });
 
-  it("a route is declared and not returned", () => {
+  it("a route is declared but not returned", () => {
     const forgetful = () =>
       feature("notes", {
         routes: (r) => {
@@ -96,7 +96,7 @@ describe("a feature is refused by its name and the option, where", () => {
         },
       });
     expect(problemsOf(forgetful)).toEqual([
-      "notes: GET /notes is declared and not in the list that routes returns",
+      "notes: GET /notes is declared but missing from the list that routes returns",
     ]);
   });
 
@@ -106,11 +106,11 @@ describe("a feature is refused by its name and the option, where", () => {
     expect(problemsOf(bare)[0]).toMatch(/^notes: GET \/notes: its options are undefined/);
   });
 
-  it("its own name has no form, or is one of Insulae's", () => {
+  it("its own name is malformed or reserved", () => {
     expect(problemsOf(() => declare({}, "Notes"))).toEqual([
       'feature name "Notes": use [a-z][a-z0-9-]*',
     ]);
-    expect(problemsOf(() => declare({}, "control"))[0]).toContain("is one of Insulae's own");
+    expect(problemsOf(() => declare({}, "control"))[0]).toContain("this name is reserved");
     expect(problemsOf(() => declare({}, 7))[0]).toContain("feature name 7: use");
   });
 
@@ -118,7 +118,7 @@ describe("a feature is refused by its name and the option, where", () => {
     expect(problemsOf(() => declare({ table: [], permissions: { x: "" }, jobs: [null] }))).toEqual([
       "notes: table is not an option; did you mean tables?",
       'notes: permission "x": use resource:action in lower case',
-      'notes: permission "x" has no description: say what it allows, as an administrator should read it',
+      'notes: permission "x" has no description: describe what it allows, for administrators',
       "notes: jobs[0] is null; make it with job() or platformJob()",
     ]);
   });
@@ -152,13 +152,13 @@ describe("a job is refused", () => {
     ["data is undefined", { run, data: undefined }],
     ["retrys is not an option; did you mean retries?", { run, retrys: 3 }],
     ["retries must be a number of at least 0", { run, retries: -1 }],
-  ])("where %s", (problem, options) => {
+  ])("if %s", (problem, options) => {
     const [found] = problemsOf(() => job("notes.sweep", options as { run: typeof run }));
     expect(found).toContain("job notes.sweep: ");
     expect(found).toContain(problem);
   });
 
-  it("and not where its schedule is cron's", () => {
+  it("but not for a valid cron schedule", () => {
     for (const schedule of ["0 3 * * *", "*/5 8-18 1,15 jan-jun mon-fri", "0 0 * * 7"]) {
       expect(problemsOf(() => job("notes.sweep", { run, schedule }))).toEqual([]);
     }
@@ -167,13 +167,13 @@ describe("a job is refused", () => {
 
 describe("a mail is refused", () => {
   const welcome = { name: "welcome", about: "x", subject: "Hello", body: ["{{ name }}"] };
-  it("where its texts name what isn't described", () => {
+  it("if its texts use undeclared values", () => {
     const described = { ...welcome, values: { nama: "Ada" } };
     expect(problemsOf(() => mailTemplate(described, () => ({})))).toEqual([
       "mail welcome: {{ name }} is neither in its values nor in its links; did you mean nama?",
     ]);
   });
-  it("where its name has no form", () => {
+  it("if its name is malformed", () => {
     const named = { ...welcome, name: "Wel come", values: { name: "Ada" } };
     expect(problemsOf(() => mailTemplate(named, () => ({})))[0]).toContain("lower case");
   });

@@ -1,7 +1,7 @@
 /**
- * What is wrong with a feature's options, as `feature()` can see it. TypeScript finds most of it;
- * applications in JavaScript, casts and import circles get past it. What needs all features is
- * `http/api/declarations.ts`; what needs the files, `schema/migration-files.ts`; what needs the database,
+ * The checks of `feature()` on a feature's options. TypeScript finds most problems, but not in
+ * JavaScript applications, behind casts, or with circular imports. Checks across features are in
+ * `http/api/check-declarations.ts`; of files in `schema/migration-files.ts`; of the database in
  * `schema/feature-tables.ts`.
  */
 
@@ -9,7 +9,7 @@ import { systemRoles } from "../identity/permission-definition.ts";
 import { describeValue, refuse, unknownNames } from "../lib/declaration-error.ts";
 import type { Route } from "./route.ts";
 
-/** The migrations of Insulae itself go by these in the ledger. */
+/** Reserved: Insulae's own names in the migration ledger. */
 const ownNames: readonly string[] = ["app", "control"];
 
 /** @throws DeclarationError */
@@ -22,7 +22,7 @@ export function checkFeature(
     refuse([`feature name ${JSON.stringify(name)}: use [a-z][a-z0-9-]*`]);
   }
   if (ownNames.includes(String(name))) {
-    refuse([`feature name ${JSON.stringify(name)}: it is one of Insulae's own; use another`]);
+    refuse([`feature name ${JSON.stringify(name)}: this name is reserved; use another`]);
   }
   if (typeof options !== "object" || options === null) {
     refuse([`${name}: its options are ${describeValue(options)}`]);
@@ -57,7 +57,7 @@ function permissionProblems(permissions: unknown): string[] {
       ...form,
       ...(typeof description === "string" && description.trim()
         ? []
-        : [`${where} has no description: say what it allows, as an administrator should read it`]),
+        : [`${where} has no description: describe what it allows, for administrators`]),
       ...((systemRoles as readonly unknown[]).includes(role)
         ? []
         : [`${where}: there is no role ${JSON.stringify(role)}; use ${systemRoles.join(", ")}`]),
@@ -69,7 +69,7 @@ function migrationsProblems(migrations: unknown): string[] {
   if (migrations === undefined) return [];
   return migrations instanceof URL && migrations.protocol === "file:"
     ? []
-    : ['migrations is no folder: use new URL("./migrations/", import.meta.url)'];
+    : ['migrations is not a folder URL: use new URL("./migrations/", import.meta.url)'];
 }
 
 function textsProblems(option: string, given: unknown, form: RegExp, what: string): string[] {
@@ -89,7 +89,6 @@ const constraintProblems = (constraints: unknown): string[] =>
       : [`constraint ${name}: its error is ${describeValue(error)}; make it with defineError()`],
   );
 
-/** Whether it was made by `defineError()`. */
 export const isErrorFactory = (value: unknown): boolean =>
   typeof value === "function" && "code" in value && "status" in value;
 
@@ -129,7 +128,7 @@ const entriesOf = (value: unknown): [string, unknown][] =>
   typeof value === "object" && value !== null ? Object.entries(value) : [];
 
 /**
- * @param returned what the feature's `routes` returned
+ * @param returned the result of the feature's `routes`
  * @param declared the routes that the builder made for it
  * @throws DeclarationError
  */
@@ -137,14 +136,14 @@ export function checkRoutes(name: string, returned: unknown, declared: Iterable<
   if (!Array.isArray(returned)) {
     refuse([`${name}: routes returned ${describeValue(returned)}; return the list of its routes`]);
   }
-  const routes = returned as readonly (Partial<Route> | undefined)[]; // see above
+  const routes = returned as readonly (Partial<Route> | undefined)[]; // checked above
   const addresses = new Set(routes.map((route) => `${route?.method} ${route?.path}`));
   refuse([
     ...routes.flatMap((each, index) => {
       const isRoute = typeof each === "object" && each !== null && "method" in each;
       if (!isRoute) {
         return [
-          `${name}: route ${index + 1} of its list is ${describeValue(each)}; make it with r.get() …`,
+          `${name}: item ${index + 1} of its routes is ${describeValue(each)}; make it with r.get() …`,
         ];
       }
       return typeof each.options === "object" && each.options !== null
@@ -152,11 +151,11 @@ export function checkRoutes(name: string, returned: unknown, declared: Iterable<
         : [`${name}: ${each.method} ${each.path}: its options are ${describeValue(each.options)}`];
     }),
     ...[...declared]
-      // A copy will do: some features make their routes of others.
+      // Copies are fine: some features derive their routes from others.
       .filter(({ method, path }) => !addresses.has(`${method} ${path}`))
       .map(
         ({ method, path }) =>
-          `${name}: ${method} ${path} is declared and not in the list that routes returns`,
+          `${name}: ${method} ${path} is declared but missing from the list that routes returns`,
       ),
   ]);
 }

@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => people?.close());
 
-/** A tenant with a webhook that nobody answers: what it wants is recorded. */
+/** A tenant with a webhook that nobody answers: the events it subscribes to are recorded. */
 async function newTenant(events?: readonly string[]) {
   const tenant = await people.newTenant();
   const owner = await people.newOwner(tenant);
@@ -47,7 +47,7 @@ const isInTransaction = (tenant: Parameters<TestPeople["onTenant"]>[0], name: Ev
   );
 
 describe("an event", () => {
-  it("costs nothing where nobody wants it: the change is no transaction", async () => {
+  it("costs nothing without subscribers: the change is not a transaction", async () => {
     const { tenant, subscribe, recorded } = await newTenant(["contact.deleted"]);
     expect(await isInTransaction(tenant, "contact.created")).toBe(false);
     await subscribe(["contact.created"]);
@@ -56,7 +56,7 @@ describe("an event", () => {
     expect(await recorded()).toEqual([]);
   });
 
-  it("is there if and only if the change is", async () => {
+  it("exists if and only if its change does", async () => {
     const { tenant, recorded } = await newTenant(["*"]);
     const insert = (fails: boolean) =>
       people.app.withTenant(tenant, ({ events }) =>
@@ -72,7 +72,7 @@ describe("an event", () => {
     expect(await recorded()).toMatchObject([{ name: "contact.created", data: { name: "Ada" } }]);
   });
 
-  it("is undone with the transaction that it was recorded in", async () => {
+  it("is rolled back with its transaction", async () => {
     const { tenant, recorded } = await newTenant(["*"]);
     const work = people.app.withTenant(tenant, ({ db, events }) =>
       db.transaction().execute(async (tx) => {
@@ -84,7 +84,7 @@ describe("an event", () => {
     expect(await recorded()).toEqual([]);
   });
 
-  it("tells what its schema names, and nothing else", async () => {
+  it("contains exactly the members of its schema", async () => {
     const { tenant, recorded } = await newTenant(["*"]);
     const id = randomUUID();
     await people.app.withTenant(tenant, ({ events }) =>
@@ -100,14 +100,14 @@ describe("an event", () => {
     ]);
   });
 
-  it("that no feature declares is an error, also where nobody wants it", async () => {
+  it("that is undeclared is an error, even without subscribers", async () => {
     const { tenant } = await newTenant();
     await expect(isInTransaction(tenant, "contact.eaten")).rejects.toThrow(
-      "the event contact.eaten is declared by no feature",
+      "the event contact.eaten is not declared by any feature",
     );
   });
 
-  it("is wanted on every node within a second of the subscription, and no longer after it", async () => {
+  it("is recorded on every node within a second of the subscription, and not after its end", async () => {
     const { tenant, as, subscribe } = await newTenant();
     const node = await people.openNode({ jobsConcurrency: 0 });
     onTestFinished(() => node.close());
@@ -124,8 +124,8 @@ describe("an event", () => {
   });
 });
 
-describe("what the API changes", () => {
-  it("is told: contacts, with and without If-Match, and not what was refused", async () => {
+describe("changes through the API", () => {
+  it("record events: contacts, with and without If-Match, but not if refused", async () => {
     const { as, recorded } = await newTenant(["*"]);
     const made = await people.post("/api/v1/contacts", { ...as, body: { name: "Ada" } });
     const path = `/api/v1/contacts/${made.body.id}`;
@@ -153,7 +153,7 @@ describe("what the API changes", () => {
     ]);
   });
 
-  it("is told: orders, with a change of status", async () => {
+  it("record events: orders, with a change of status", async () => {
     const { as, recorded } = await newTenant([
       "order.created",
       "order.status_changed",
@@ -178,7 +178,7 @@ describe("what the API changes", () => {
     ]);
   });
 
-  it("is told: users who come and go by themselves", async () => {
+  it("record events: users who register and delete themselves", async () => {
     const { tenant, owner, recorded } = await newTenant(["*"]);
     const { user, token } = await people.register(tenant);
     await people.post(`/api/v1/tenants/${tenant.id}/leave`, { token });
@@ -192,7 +192,7 @@ describe("what the API changes", () => {
     ]);
   });
 
-  it("is told: users, however their role is changed", async () => {
+  it("record events: users, however their role changes", async () => {
     const { tenant, owner, as, recorded } = await newTenant(["*"]);
     const { user } = await people.addUser(tenant, owner, { role: "user" });
     const path = `/api/v1/users/${user.id}`;
@@ -206,7 +206,7 @@ describe("what the API changes", () => {
   });
 });
 
-describe("a server does not start", () => {
+describe("a server does not start if", () => {
   const permission = "contacts:read";
   const data = Type.Object({});
   it.each([

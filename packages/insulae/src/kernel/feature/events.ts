@@ -1,14 +1,13 @@
 /**
- * Events: what features tell others about changes of a tenant's data (`contact.created`). An event is
- * recorded in the transaction of the change that it tells of, so there is one if and only if the
- * change is there:
+ * Events: records of changes to a tenant's data for subscribers (`contact.created`). An event is
+ * recorded in the transaction of its change, so that one exists if and only if the other does:
  *
- *     does anybody in this tenant want it? ─no──► the change: one statement, on a lane
- *                                          └yes─► begin · the change · the event · commit
+ *     does anybody in this tenant subscribe? ─no──► the change: one statement, on a lane
+ *                                            └yes─► begin · the change · the event · commit
  *
- * Who wants what is asked once for each tenant and kept, so that it costs nothing where nobody does.
- * Subscribing is announced (`events:<tenant>`) and counts on all nodes within a second; should an
- * announcement be lost, within half a minute.
+ * Subscriptions are cached per tenant, so unused events cost nothing. A new subscription is
+ * announced (`events:<tenant>`) and effective on all nodes within a second; if the announcement is
+ * lost, within half a minute.
  */
 import type { Kysely, QueryExecutorProvider } from "kysely";
 import type { TSchema } from "typebox";
@@ -26,9 +25,9 @@ import type { Tenant } from "../model/tenant.ts";
 /** `<noun>.<past participle>`: `contact.created`. */
 export type EventName = `${string}.${string}`;
 
-/** What a feature says of an event: who may hear of it, and what it is about after the change. */
+/** The declaration of an event: who may receive it, and the shape of its subject. */
 export interface EventDeclaration {
-  /** Lets somebody read what the event is about: `contacts:read`. */
+  /** Required to receive it: `contacts:read`. */
   readonly permission: string;
   readonly data: TSchema;
 }
@@ -42,64 +41,64 @@ export interface EventDefinition {
 
 export interface Events<Tables> {
   /**
-   * Makes a change, and records events of it in the same transaction. What the change gives is what
-   * they are about: a row, or `Json`; as far as the event's schema names it, nothing else gets out.
-   * Where it gives neither (there was no such row), nothing has happened.
+   * Makes a change, and records events about its result (a row or `Json`) in the same transaction.
+   * Only members named in the event's schema are sent. If the change returns neither, because there
+   * was no such row, no event is recorded.
    *
-   * @param change makes its statements on the `db` that it is given, and on no other.
+   * @param change must use the `db` passed to it, and no other
    * @example
-   * ({ db, events, body }) => events.recording("contact.created", (tx) => createContact.json(tx, body))
+   * ({ db, events, body }) => events.recording("contact.created", (tx) => createContact.json(tx,
+   * body))
    */
   recording<Result>(
     names: EventName | readonly EventName[],
     change: (db: Kysely<Tables>) => Promise<Result>,
   ): Promise<Result>;
   /**
-   * Records an event in a transaction that is open already; nothing where nobody wants it.
+   * Records an event in an open transaction, if somebody subscribes to it.
    *
-   * @param subject what it is about: a row, or `Json`.
+   * @param subject what it is about: a row or `Json`
    */
   record(name: EventName, subject: object, tx: QueryExecutorProvider): Promise<void>;
   /**
-   * Records an event of each of many, in a transaction that is open already, at the cost of a few
-   * statements for all of them.
+   * Records one event per subject in an open transaction, with a few statements for all of them.
    *
-   * @param subjects rows, or a JSON array.
+   * @param subjects rows, or a JSON array
    */
   recordAll(
     name: EventName,
     subjects: Json | readonly object[],
     tx: QueryExecutorProvider,
   ): Promise<void>;
-  /** Whether somebody wants it: where what it would be about has to be fetched first. */
+  /** Whether somebody subscribes to it; ask before fetching a subject. */
   isWanted(name: EventName): Promise<boolean>;
-  /** All that may happen here. */
+  /** All declared events. */
   readonly catalogue: readonly EventDefinition[];
-  /** Makes every node ask anew who wants what: to be called when that has changed. */
+  /** Makes every node reload subscriptions; call it after changing them. */
   readonly forget: () => Promise<void>;
 }
 
-/** Events as they are sent, again and again the same text. */
+/** Events as sent, with the same text on every attempt. */
 export interface RecordedEvents {
   readonly name: EventName;
   /** Each is JSON: `type`, `timestamp`, `data`. */
   readonly payloads: readonly string[];
 }
 
-/** Who passes events on. */
+/** A sink for events, such as webhooks. */
 export interface EventSubscribers {
-  /** The names of the events that somebody in the tenant wants; `*` stands for all. */
+  /** The names of the events that somebody in the tenant subscribes to; `*` stands for all. */
   wanted(tenant: Tenant): Promise<readonly string[]>;
-  /** Writes events down in the transaction, for whoever wants them by then. */
+  /** Stores events in the transaction, for the current subscribers. */
   record(tenant: Tenant, events: RecordedEvents, tx: QueryExecutorProvider): Promise<void>;
 }
 
 export interface EventsOptions extends EventSubscribers {
   readonly features: readonly { readonly events: readonly EventDefinition[] }[];
-  /** Tells all nodes to forget what they know of the tenant. */
+  /** Announces that the tenant's subscriptions have changed. */
   readonly announce: (id: TenantId) => Promise<void>;
   readonly follow: FollowAnnouncements;
-  /** Of how many tenants it is remembered which events they want. */
+  /** The maximum of tenants whose subscriptions are cached. */
   readonly maxTenants?: number;
 }
 
@@ -123,13 +122,13 @@ export function createEvents(options: EventsOptions): EventService {
     const definition = definitions.get(name);
     if (!definition) {
       throw new Error(
-        `the event ${name} is declared by no feature${hint(name, definitions.keys())}; declare it in the \`events\` of the feature`,
+        `the event ${name} is not declared by any feature${hint(name, definitions.keys())}; declare it in the \`events\` of the feature`,
       );
     }
     return definition;
   };
 
-  /** Those of the names that somebody in the tenant wants. */
+  /** The names that somebody in the tenant subscribes to. */
   const wantedOf = (tenant: Tenant, names: readonly EventName[]) => {
     const asked = names.map(definitionOf);
     const answer = known.find(tenant.id, async () => new Set(await wanted(tenant)));
@@ -181,7 +180,7 @@ export function createEvents(options: EventsOptions): EventService {
           const found = await wantedOf(tenant, [name]);
           if (found.length === 0) return;
           const all = asJson(subjects);
-          if (!Array.isArray(all)) throw new Error("recordAll(): the subjects are no list");
+          if (!Array.isArray(all)) throw new Error("recordAll(): subjects is not a list");
           for (const definition of found) await write(tenant, definition, all, tx);
         },
         async isWanted(name) {
@@ -197,6 +196,6 @@ export function createEvents(options: EventsOptions): EventService {
   };
 }
 
-/** As it is in JSON: dates are texts. A copy, of which `Clean` may take away. */
+/** The subject as JSON (dates become strings). A copy, because `Clean` removes members. */
 const asJson = (subject: object): unknown =>
   JSON.parse(subject instanceof Json ? subject.text : JSON.stringify(subject));

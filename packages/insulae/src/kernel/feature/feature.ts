@@ -1,6 +1,6 @@
 /**
- * A feature is a unit of product: permissions, migrations, tables and routes. The built-in features
- * and those of an application are made by the same `feature()` call.
+ * A feature is a unit of product: permissions, migrations, tables and routes. Built-in features and
+ * an application's own are made by the same `feature()` call.
  */
 
 import type { PermissionDefinition } from "../identity/permission-definition.ts";
@@ -23,26 +23,29 @@ export type { ErrorShape, RequestInfo } from "./request-info.ts";
 export type { Route, RouteBuilder, RouteOptions } from "./route.ts";
 
 export interface FeatureOptions<Tables> extends Hooks<Tables> {
-  /** Names `resource:action`. A bare string describes it: then `…:read` is held from `viewer` up,
-   * `…:write` from `user`, anything else from `admin`. */
+  /**
+   * Names of the form `resource:action`. A string describes it; then `…:read` is held from `viewer`
+   * up, `…:write` from `user`, anything else from `admin`.
+   */
   readonly permissions?: Readonly<Record<`${string}:${string}`, string | PermissionDefinition>>;
   /** The folder of numbered SQL files (`0001_contacts.sql`) for the data plane. */
   readonly migrations?: URL;
-  /** All tables that its migrations make. The server does not start while a list and the database
-   * differ. Erasing a tenant goes by the database; nothing moves or exports tenants yet. */
+  /**
+   * All tables that its migrations create. The server does not start if list and database differ.
+   */
   readonly tables?: readonly (keyof Tables & string)[];
-  /** Features whose tables this one's migrations refer to; they migrate first. */
+  /** Features whose tables this one's migrations reference; they migrate first. */
   readonly dependsOn?: readonly string[];
-  /** Which error a violated constraint becomes, by the constraint's name. */
+  /** Errors for violated constraints, by the constraint's name. */
   readonly constraints?: Readonly<Record<string, ErrorFactory>>;
-  /** The mails that the feature sends, by `mailTemplate()`. */
+  /** The feature's e-mails, made by `mailTemplate()`. */
   readonly mails?: readonly AnyMailTemplate[];
-  /** What the feature does after the answer, by `job()` and `platformJob()`. */
+  /** The feature's background work, made by `job()` and `platformJob()`. */
   readonly jobs?: readonly JobDefinition[];
   /**
-   * What it tells of, its shape, and the permission without which nobody hears of it:
-   * `{ "contact.created": { permission: "contacts:read", data: Contact } }`. Its handlers record them
-   * (`events.recording`); tenants hear of them by webhooks.
+   * The events that its handlers record (`events.recording`), each with the schema of its data and
+   * the permission to receive it: `{ "contact.created": { permission: "contacts:read", data:
+   * Contact } }`. Tenants subscribe to them with webhooks.
    */
   readonly events?: Readonly<Record<EventName, EventDeclaration>>;
   readonly routes?: (r: RouteBuilder<Tables>) => readonly Route[];
@@ -81,9 +84,9 @@ export interface Feature {
 /**
  * Declares a feature.
  *
- * @param name lower-case, `[a-z][a-z0-9-]*`; it names the feature in the migration ledger, so it
- *   must not change once a migration has run.
- * @throws DeclarationError if an option is not known or not well formed.
+ * @param name lower-case, `[a-z][a-z0-9-]*`; identifies the feature in the migration ledger, so
+ * don't change it once a migration has run
+ * @throws DeclarationError if an option is unknown or malformed
  * @example
  * const notes = feature<{ notes: NotesTable }>("notes", {
  *   permissions: { "notes:read": "See notes" },
@@ -115,7 +118,7 @@ export function feature<Tables = Record<never, never>>(
     mails: options.mails ?? [],
     jobs: options.jobs ?? [],
     events: Object.entries(options.events ?? {}).map(([name, { permission, data }]) => ({
-      name: name as EventName, // the keys are what the option's type says
+      name: name as EventName, // the option's type ensures it
       permission,
       schema: data,
     })),

@@ -1,6 +1,6 @@
 /**
- * What a handler gets, by what its route declares: the parts of the request, the tenant and its database,
- * and the services that it may use.
+ * The type of a handler's context, derived from its route's declaration: the parts of the request,
+ * the tenant and its database, and the available services.
  */
 import type { Kysely } from "kysely";
 import type { Static, TSchema } from "typebox";
@@ -24,17 +24,17 @@ import type { ForTenant } from "./tenant-scope.ts";
 
 /**
  * Who may call a route: anybody (`public`), anybody signed in (`authenticated`), platform
- * administrators (`platform`), or whoever holds the named permission in the tenant.
+ * administrators (`platform`), or holders of the named permission in the tenant.
  */
 export type Access = "public" | "authenticated" | "platform" | `${string}:${string}`;
 
 /**
- * On whose behalf a route runs. `tenant`: a tenant must be known, and `db` is bound to it. `core`:
- * no tenant is involved. `any`: either, for routes such as log-in; `tenant` and `db` may be absent.
+ * On whose behalf a route runs. `tenant`: a tenant is required, and `db` is bound to it. `core`:
+ * without a tenant. `any`: either, for routes such as log-in; `tenant` and `db` may be undefined.
  */
 export type RouteContext = "tenant" | "core" | "any";
 
-/** A request for a tenant that there is not. */
+/** A request for a tenant that does not exist. */
 export interface UnknownTenantContext<B extends TSchema = TSchema> {
   readonly platform: Platform;
   readonly request: RequestInfo;
@@ -61,34 +61,35 @@ export interface BaseContext<
   readonly query: Shape<Q>;
   readonly body: Shape<B>;
   readonly log: Logger;
-  /** Counts what `counter()`, `gauge()` and `histogram()` describe, for `/metrics`. */
+  /** Records what `counter()`, `gauge()` and `histogram()` declare, for `/metrics`. */
   readonly metrics: Metrics;
   readonly request: RequestInfo;
-  /** The part of a list that is asked for; only in routes whose query is a `pageQuery()`. */
+  /** The requested page; only in routes whose query is a `pageQuery()`. */
   readonly page: Page;
-  /** Sets a header of the answer. */
+  /** Sets a response header. */
   readonly header: (name: string, value: string) => void;
-  /** Chooses the status, where the route declares several that are no errors. */
+  /** Chooses the status, if the route declares several successful ones. */
   readonly status: (code: StatusOf<R>) => void;
-  /** Hashes and verifies passwords, a bounded number at a time. */
+  /** Hashes and verifies passwords, with bounded concurrency. */
   readonly passwords: Passwords;
-  /** Sends mail about the tenant that the request is for, if it is for one. */
+  /** Sends e-mail about the request's tenant, if there is one. */
   readonly mail: TenantMail;
-  /** What permissions there are, and which roles hold them. */
+  /** All permissions, and the roles that hold them. */
   readonly permissions: Permissions;
-  /** Makes every node forget what it cached of this user (without an id: of all the tenant's users). */
+  /** Clears every node's cache of this user (without an id: of all the tenant's users). */
   readonly forgetUser: (userId?: string) => Promise<void>;
   /**
-   * Compares what there is, as the GET of this path answers it, with the request's `If-Match` (undefined
-   * if it has none), and throws `precondition_failed`. For what is no row of the tenant's: see `etag`.
+   * Compares the current resource, as this path's GET returns it, with the request's `If-Match`
+   * (undefined without one). @throws precondition_failed. For resources that are not a row of the
+   * tenant: see `etag`.
    */
   readonly precondition: ((current: unknown) => void) | undefined;
 }
 
-/** What is there only where somebody is signed in, which a public route does not ask for. */
+/** Always present where callers must be signed in, optional in public routes. */
 type IfSignedIn<A extends Access, T> = A extends "public" ? T | undefined : T;
 
-/** Machines get past named permissions only, and may show themselves where nothing is asked for. */
+/** Machines can call routes with a named permission, and public ones. */
 type CredentialFor<A extends Access> = A extends "authenticated" | "platform"
   ? SessionCredential
   : IfSignedIn<A, Credential>;
@@ -106,10 +107,10 @@ export type ContextOf<
   readonly credential: CredentialFor<A>;
 } & (C extends "tenant"
     ? ForTenant<Tables> & {
-        /** What is kept of the caller from one request to the next; saved after the handler. */
+        /** Session data, kept between the caller's requests; saved after the handler. */
         readonly session: Session;
         readonly user: IfSignedIn<A, TenantPrincipal>;
-        /** Counts what the tenant does in a day. It throws `quota_exceeded`. */
+        /** Counts the tenant's daily usage. @throws quota_exceeded */
         readonly countUsage: (metric: CountedMetric) => void;
       }
     : C extends "core"
@@ -126,7 +127,7 @@ export type ContextOf<
           readonly audit: TenantAudit;
         });
 
-/** A handler by the parts of its route's declaration. */
+/** A handler's type, from the parts of its route's declaration. */
 export type HandlerOf<
   Tables,
   A extends Access,

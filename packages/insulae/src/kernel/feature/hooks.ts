@@ -1,13 +1,13 @@
 /**
- * What a feature does beside its routes: when the app starts and stops, before the handlers of all
- * routes, and after their answers.
+ * What a feature does besides its routes: when the app starts and stops, before all routes'
+ * handlers, and after their responses.
  *
- *   resolve · authorise · limit ─► onRequest ─► body · validate · handle ─► answer ─► onResponse
+ *   resolve · authorise · limit ─► onRequest ─► body · validate · handle ─► response ─► onResponse
  *
- * For whom a request is has been settled by then, and a hook can't unsettle it: it gets what a
- * tenant's handler gets, of the same tenant and no other. It lets the request go on, or answers in the
- * handler's place by throwing an error. What it finds out it keeps to itself: handlers have their own
- * context, whose types say what is in it. Without hooks nothing of this is on a request's way.
+ * The request is authorised by then, and a hook can't change that: it gets a tenant handler's
+ * context, for the same tenant. It either lets the request continue, or throws an error as the
+ * response. It can't add to the handlers' context, whose types are fixed. Without hooks, this costs
+ * nothing.
  */
 
 import type { Cache } from "../cache/cache.ts";
@@ -22,15 +22,15 @@ import type { AppServices } from "./platform.ts";
 import type { RequestInfo } from "./request-info.ts";
 import type { HttpMethod } from "./route.ts";
 
-/** The app, to those who start and stop with it. */
+/** The app, as passed to `onStart` and `onStop`. */
 export interface AppScope extends AppServices {
   readonly metrics: Metrics;
   readonly log: Logger;
 }
 
-/** A request, to those who look at all of them. */
+/** A request, as all hooks see it. */
 interface SeenRequest {
-  /** Which route: `{ method: "GET", path: "/api/v1/contacts/:id" }`. */
+  /** The route: `{ method: "GET", path: "/api/v1/contacts/:id" }`. */
   readonly route: { readonly method: HttpMethod; readonly path: string };
   readonly request: RequestInfo;
   readonly tenant: Tenant | undefined;
@@ -39,36 +39,39 @@ interface SeenRequest {
   readonly log: Logger;
 }
 
-/** A request that is let in, before its body is read. */
+/** An admitted request, before its body is read. */
 export interface HookedRequest<Tables> extends SeenRequest {
-  /** Bound to the tenant; undefined where there is none. */
+  /** Bound to the tenant; undefined without one. */
   readonly db: TenantDatabase<Tables> | undefined;
   readonly cache: Cache | undefined;
-  /** Sets a header of the answer. */
+  /** Sets a response header. */
   readonly header: (name: string, value: string) => void;
 }
 
-/** A request that was let in, and its answer. */
+/** An admitted request that has been answered. */
 export interface AnsweredRequest extends SeenRequest {
   readonly response: { readonly status: number; readonly milliseconds: number };
 }
 
 export interface Hooks<Tables> {
-  /** Runs on every node, before it listens and after the migrations. If it throws, there is no app. */
+  /**
+   * Runs on every node after the migrations and before it listens. If it throws, the app does not
+   * start.
+   */
   readonly onStart?: (app: AppScope) => void | Promise<void>;
-  /** Runs when the last request has been answered, while there is a database. */
+  /** Runs after the last response, while the database is still connected. */
   readonly onStop?: (app: AppScope) => void | Promise<void>;
   /**
-   * Runs for each request that is let in, whichever feature's its route is. What it throws is the
-   * answer. `/health`, `/metrics` and the API reference are not asked about.
+   * Runs for each admitted request, whichever feature its route belongs to. A thrown error is the
+   * response. Not called for `/health`, `/metrics` and the API reference.
    */
   readonly onRequest?: (context: HookedRequest<Tables>) => void | Promise<void>;
-  /** Runs when the answer to a request that was let in has left. What takes long is a job's to do. */
+  /** Runs after the response to an admitted request was sent. Use a job for longer work. */
   readonly onResponse?: (context: AnsweredRequest) => void;
 }
 
 /**
- * A hook for some hosts only.
+ * Restricts a hook to some hosts.
  *
  * @example
  * feature("back-office", { onRequest: atHosts(["admin.example.com"], ({ user }) => { … }) });
@@ -81,7 +84,7 @@ export function atHosts<Context extends SeenRequest>(
   return (context) => (names.has(canonicalHost(context.request.host)) ? hook(context) : undefined);
 }
 
-/** The hooks among a feature's options; its tables were checked where they were declared. */
+/** A feature's hooks; its tables were checked where they were declared. */
 export function pickHooks<Tables>(options: Hooks<Tables>): Hooks<never> {
   const { onStart, onStop, onRequest, onResponse } = options;
   const hooks = Object.entries({ onStart, onStop, onRequest, onResponse });
@@ -94,10 +97,10 @@ interface StartedFeature {
 }
 
 /**
- * Starts the features, in their order.
+ * Starts the features in order.
  *
- * @returns what stops them, in the reverse order; one that fails to stop does not keep the others.
- * @throws what one of them throws, when those before it have been stopped
+ * @returns a function that stops them in reverse order, continuing if one fails
+ * @throws the error of a feature that fails to start, after stopping those before it
  */
 export async function startFeatures(
   features: readonly StartedFeature[],
@@ -109,7 +112,7 @@ export async function startFeatures(
       try {
         await hooks.onStop?.(app);
       } catch (error) {
-        app.log.error({ err: error, feature: name }, "A feature did not stop well");
+        app.log.error({ err: error, feature: name }, "A feature failed to stop");
       }
     }
   };
@@ -119,14 +122,14 @@ export async function startFeatures(
       await feature.hooks.onStart?.(app);
     }
   } catch (error) {
-    app.log.error({ err: error, feature: started.pop()?.name }, "A feature did not start");
+    app.log.error({ err: error, feature: started.pop()?.name }, "A feature failed to start");
     await stop();
     throw error;
   }
   return stop;
 }
 
-/** Runs one after another, waiting only for those that have to be waited for. */
+/** Runs the functions one after another, awaiting only those that return promises. */
 export function inTurn<Context>(
   hooks: readonly ((context: Context) => void | Promise<void>)[],
   context: Context,

@@ -21,14 +21,14 @@ const items = feature("items", {
 });
 
 describe("a page", () => {
-  it("goes on where the cursor says, at most 200 items at a time, by default 25", async () => {
+  it("continues at the cursor, with at most 200 items, by default 25", async () => {
     const { app } = testServer([items]);
     const first = (await app.inject("/api/v1/items")).json().next_cursor;
     const second = (await app.inject(`/api/v1/items?limit=200&cursor=${first}`)).json().next_cursor;
     expect(Buffer.from(second, "base64url").toString()).toContain('["200","25"]');
   });
 
-  it("of tenant A cannot be gone on with by tenant B", async () => {
+  it("of tenant A can't be continued by tenant B", async () => {
     let tenant = "a";
     const { app } = testServer([items], { identify: () => callerFor(testTenant(tenant)) });
     const cursor = (await app.inject("/api/v1/items")).json().next_cursor;

@@ -1,7 +1,7 @@
 /**
- * Lists come in pages: `{ items, next_cursor }`, in the order of a key, from the row after the
- * cursor. A page costs the same however far down the list it is, and rows that are added meanwhile
- * neither repeat nor hide others.
+ * Lists are paginated: `{ items, next_cursor }`, ordered by a key, starting after the cursor's row.
+ * A page's cost does not depend on its position, and rows added meanwhile neither repeat nor hide
+ * others.
  *
  * @example
  * r.get(
@@ -28,13 +28,13 @@ import { type CursorCodec, maxCursorLength } from "./cursor.ts";
 export const defaultPageLimit = 25;
 const maxPageLimit = 200;
 
-/** The part of a list that a request asks for: `context.page`. */
+/** The page that a request asks for: `context.page`. */
 export interface Page {
-  /** How many items at most, 1 to 200. */
+  /** The maximum of items, 1 to 200. */
   readonly limit: number;
   /**
-   * The key of the row that the page starts after, as text, value by value; empty on the first
-   * page. The cursor was checked: it is one that `cursor.encode` made for this tenant and list.
+   * The key of the row that the page starts after, one text per value; empty on the first page.
+   * Verified: `cursor.encode` made it for this tenant and list.
    */
   readonly after: readonly string[];
   /**
@@ -60,37 +60,37 @@ const pageParameters = {
       minimum: 1,
       maximum: maxPageLimit,
       default: defaultPageLimit,
-      description: "How many items at most.",
+      description: "The maximum number of items.",
     }),
   ),
   cursor: Type.Optional(
     Type.String({
       minLength: 1,
       maxLength: maxCursorLength,
-      description: "The `next_cursor` of the page before; without it, the first page.",
+      description: "The `next_cursor` of the previous page. Absent: the first page.",
     }),
   ),
 };
 
-/** The query of a list: `limit`, `cursor`, and the filters that the list has. */
+/** The query of a list: `limit`, `cursor`, and the list's filters. */
 export function pageQuery<Filters extends TProperties = Record<never, never>>(filters?: Filters) {
-  // Without filters there is nothing to spread, and `Filters` is the empty record.
+  // without filters, `Filters` is the empty record
   return Type.Object({ ...pageParameters, ...(filters as Filters) });
 }
 
-/** The answer of a list. */
+/** The response of a list. */
 export function pageOf<Item extends TSchema>(item: Item) {
   return Type.Object({
     items: Type.Array(item),
     next_cursor: Type.Union([Type.String(), Type.Null()], {
-      description: "Asks for the next page; null on the last one.",
+      description: "The cursor of the next page; null on the last one.",
     }),
     total: Type.Optional(Type.Integer({ minimum: 0 })),
   });
 }
 
 /**
- * A page with the number of all its list's items. Both statements run at the same time.
+ * Adds the total number of the list's items to a page. Both statements run concurrently.
  *
  * @example
  * return query.total ? withTotal(page, countContacts.first(db, filter)) : page;
@@ -100,15 +100,15 @@ export async function withTotal<Row>(
   count: Promise<{ readonly total: number | string | bigint } | undefined>,
 ): Promise<Json<ListPage<Row>>> {
   const [{ text }, counted] = await Promise.all([page, count]);
-  // The page is an object that has members: one more goes before its closing brace.
+  // The page is a non-empty JSON object: insert before its closing brace.
   return new Json(`${text.slice(0, -1)},"total":${Number(counted?.total ?? 0)}}`);
 }
 
 const maxPageBytes = 3 * 1024 * 1024;
 
 /**
- * The first of the items that fit in a page, for a list that is no statement's `page`: at most 3 MiB of
- * JSON, but one item at least.
+ * The items that fit in a page, for lists that are not a statement's `page`: at most 3 MiB of JSON,
+ * but at least one item.
  *
  * @example
  * const items = fitting(found.slice(0, limit));

@@ -16,24 +16,24 @@ import type {
 } from "./capabilities.ts";
 import { openTenantScope, type TenantScope } from "./tenant-scope.ts";
 
-/** What cross-tenant work gets: the control plane, and each tenant in turn, in its own scope. */
+/** The scope of cross-tenant work: the control plane, and each tenant in turn, in its own scope. */
 export interface PlatformScope {
   readonly control: Kysely<ControlTables>;
   readonly mail: Mail;
   readonly jobs: PlatformJobs;
   readonly storage: Storage;
-  /** Runs `fn` once for each active tenant, one after another, each in its own scope. */
+  /** Runs `fn` for each active tenant in turn, in the tenant's scope. */
   readonly eachTenant: <Tables>(fn: (scope: TenantScope<Tables>) => Promise<void>) => Promise<void>;
 }
 
-/** The ways into tenants' scopes. */
+/** Ways into tenants' scopes. */
 export interface Scopes {
-  /** Runs `fn` in the tenant's scope. @param tenant its id, key, slug or number. */
+  /** Runs `fn` in the tenant's scope. @param tenant its id, key, slug or number */
   readonly withTenant: <Tables, Result>(
     tenant: Tenant | string,
     fn: (scope: TenantScope<Tables>) => Promise<Result>,
   ) => Promise<Result>;
-  /** Cross-tenant work. The reason is written to the platform's audit log before `fn` runs. */
+  /** Runs cross-tenant work. The reason is written to the platform's audit log first. */
   readonly withPlatform: <Result>(
     reason: string,
     fn: (scope: PlatformScope) => Promise<Result>,
@@ -45,7 +45,7 @@ interface Configured {
   readonly config: Settings;
 }
 
-/** The app, to the hooks of those who start and stop with it, and to whoever made it. */
+/** The app's services, for start and stop hooks and for the creator of the app. */
 export interface AppServices
   extends Configured,
     Scopes,
@@ -54,8 +54,8 @@ export interface AppServices
     Pick<RecordingServices, "audit"> {}
 
 /**
- * The services of the control plane. Routes get it only where no tenant's rows are at stake
- * (`context: "core"` or `"any"`): a handler that works for a tenant has no way to another one.
+ * The services of the control plane, for routes that involve no tenant's rows (`context: "core"` or
+ * `"any"`): a tenant's handler has no way to another tenant.
  */
 export interface Platform
   extends Configured,
@@ -64,7 +64,10 @@ export interface Platform
     MessagingServices,
     DataServices,
     RecordingServices,
-    Scopes {}
+    Scopes {
+  /** The server's. */
+  readonly version: string;
+}
 
 export interface PlatformOptions extends Omit<Platform, keyof Scopes> {
   readonly databaseOf: <Tables>(tenant: Tenant) => TenantDatabase<Tables>;

@@ -2,22 +2,22 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { TSchema } from "typebox";
 import type { AppError } from "../lib/errors.ts";
 
-/** What a request says of itself, beside its parts. */
+/** A request's metadata. */
 export interface RequestInfo {
   readonly id: string;
   readonly method: string;
-  /** The client's address in its one form, as far as proxies are trusted. */
+  /** The client's canonical IP address, as far as proxies are trusted. */
   readonly ip: string;
   readonly host: string;
   readonly headers: Readonly<IncomingHttpHeaders>;
-  /** Where this server is reached, from configuration, never from the Host header. */
+  /** This server's URL from the configuration, never from the header Host. */
   readonly baseUrl: string;
 }
 
-/** How errors look at a route. */
+/** The error format of a route. */
 export interface ErrorShape {
   readonly schema: TSchema;
-  /** Default: the error's. */
+  /** Default: the error's own status. */
   readonly statusOf?: (error: AppError, request: Pick<RequestInfo, "headers">) => number;
   readonly bodyOf: (error: AppError, request: Pick<RequestInfo, "headers">) => unknown;
 }

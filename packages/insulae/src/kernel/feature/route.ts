@@ -1,7 +1,7 @@
 /**
- * A route says what the server has to know of it, and the server refuses to start if something is
- * missing or wrong: who may call it (`permission`), on whose behalf it runs (`context`), the shapes of
- * what goes in and out, and, if it changes something, what the audit log calls that (`audit`).
+ * A route's declaration. The server refuses to start if something is missing or wrong: who may call
+ * it (`permission`), on whose behalf it runs (`context`), the schemas of its input and output, and,
+ * if it changes something, its audit action (`audit`).
  */
 import type { TSchema } from "typebox";
 import type { AuditAction } from "../audit/audit.ts";
@@ -18,7 +18,7 @@ import type {
 } from "./handler.ts";
 import type { ErrorShape } from "./request-info.ts";
 
-/** What a route's requests count as; all routes of a kind share its limits (http/api/bounded-routes.ts). */
+/** The kinds of bounded work; routes of the same kind share limits (http/api/bounded-routes.ts). */
 export type BoundedWork = "imports" | "exports";
 
 export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -35,31 +35,34 @@ export interface RouteOptions<
   readonly permission: A;
   /** Default `tenant`. */
   readonly context?: C;
-  /** Where neither host nor header names a tenant, the host is `DEFAULT_TENANT`'s. */
+  /** If neither host nor header names a tenant, use `DEFAULT_TENANT`. */
   readonly defaultTenant?: true;
   /**
-   * For public routes in the context `any`: what strangers are answered in place of `tenant_not_found`. It
-   * is what they hear at a tenant that exists, after the same work, so that nobody can list tenants.
+   * For public routes in the context `any`: the response in place of `tenant_not_found`. Make it
+   * the same as for an existing tenant, after the same work, so that nobody can enumerate tenants.
    */
   unknownTenant?(context: UnknownTenantContext<B>): Answer<R> | Promise<Answer<R>>;
-  /** Strangers say by the host which tenant they mean, and by nothing else: `X-Tenant` can be guessed. */
+  /** Unauthenticated callers can select the tenant only by the host: `X-Tenant` can be guessed. */
   readonly byHost?: true;
   /**
-   * For the person themself: no machine (an API key, a client certificate), no administrator who acts as
-   * them. Default: true where no permission is named (`authenticated`), since that is about the caller.
+   * Closed to machines (API keys, client certificates) and impersonators. Default: true without a
+   * named permission (`authenticated`), because such a route is about the caller.
    */
   readonly personal?: boolean;
   /**
-   * False: closed to administrators who act as somebody else, because what it makes would give access
-   * after the impersonation has ended. Machines may call it.
+   * False: closed to impersonators, because the result would give access after the impersonation
+   * has ended. Machines may call it.
    */
   readonly impersonators?: false;
-  /** Also for platform administrators, in the core: where a permission is named, context `any`. */
+  /**
+   * Also open to platform administrators in the core; for a named permission in the context `any`.
+   */
   readonly orPlatform?: boolean;
   /**
-   * It is a WebSocket, over which the server speaks (`GET`, status 101). Beside the usual credentials it
-   * takes `?token=`, and `?ticket=`: a one-time token issued for this purpose. The handler refuses by
-   * throwing, or returns `(socket) => void`; it is asked again every second, so it must do nothing else.
+   * A WebSocket on which only the server sends (`GET`, status 101). Besides the usual credentials
+   * it accepts `?token=`, and `?ticket=`, a one-time token issued for this purpose. The handler
+   * refuses by throwing, or returns `(socket) => void`. It runs again every second as a check, so
+   * it must have no side effects.
    */
   readonly socket?: { readonly ticketsFor: string };
   readonly params?: P;
@@ -70,48 +73,51 @@ export interface RouteOptions<
   readonly summary: string;
   readonly description?: string;
   /**
-   * The largest body in bytes. Default: `BODY_LIMIT` (1 MiB), or 16 KiB where strangers may send one: at
-   * public routes and those with `limit: "credentials"`.
+   * The largest body in bytes. Default: `BODY_LIMIT` (1 MiB); 16 KiB for public routes and those
+   * with `limit: "credentials"`.
    */
   readonly bodyLimit?: number;
   /**
-   * `credentials`: 5 calls a minute for a client (`RATE_LIMIT_CREDENTIALS`). For routes at which somebody
-   * could try out passwords and codes, or that hash a password or send a mail. See docs/limits.md.
-   * `signed` is for URLs that this server signed: a valid one is charged to the tenant that it was signed for.
+   * `credentials`: 5 calls a minute per client (`RATE_LIMIT_CREDENTIALS`), for routes where
+   * passwords or codes could be guessed, or that hash a password or send an e-mail. `signed`: for
+   * URLs signed by this server; a valid one is charged to its tenant. See docs/limits.md.
    */
   readonly limit?: "credentials" | "signed";
-  /** So many of these run at a time, for a tenant and for the process (docs/limits.md). */
+  /** Bounds concurrent requests per tenant and per process (docs/limits.md). */
   readonly atATime?: BoundedWork;
   /**
-   * What the audit log calls it when the route has succeeded: `"invoice.sent"`. The server writes the entry
-   * before it answers, with the id of what the route is about, unless the handler has written one itself.
-   * `{ none: reason }`: nothing to account for. Every route that is not a GET has to say.
+   * The audit action of a successful call: `"invoice.sent"`. The server writes the entry, with the
+   * id of the target, before it responds, unless the handler has written one. `{ none: reason }`:
+   * nothing to record. Required for every route that is not a GET.
    */
   readonly audit?: AuditAction | { readonly none: string };
   /**
-   * For the GET of something that people edit: its answers have an `ETag`, and the PUT, PATCH and
-   * DELETE of the same path take `If-Match`. It is the name of the table whose row `/:id` names. The
-   * row is locked and this GET's handler asked what there is, in the transaction of the first write.
+   * For the GET of an editable resource: its responses have an `ETag`, and PUT, PATCH and DELETE of
+   * the same path accept `If-Match`. The value is the name of the table whose row `/:id`
+   * identifies. In the transaction of the first write, that row is locked and this GET's handler
+   * called for the current state.
    *
-   * A function locks the row in another way; `true`: it is no row of the tenant's, and handlers call
-   * `precondition` where they have locked it.
+   * A function locks the row in another way. `true`: the resource is not a row of the tenant;
+   * handlers call `precondition` once they have locked it.
    */
   readonly etag?: (keyof Tables & string) | LockRow<Tables> | true;
-  /** Errors that this route may answer with. */
+  /** Errors that this route may return. */
   readonly errors?: readonly ErrorFactory[];
-  /** How errors look here, if not as problem+json. */
+  /** The error format, if not problem+json. */
   readonly errorShape?: ErrorShape;
 }
 
 export interface Route {
   readonly method: HttpMethod;
-  /** Below `/api/v1`, with parameters as `:id`; `{ absolute: true }` routes stand as they are. */
+  /**
+   * Below `/api/v1`, with parameters as `:id`; paths of `{ absolute: true }` routes are complete.
+   */
   readonly path: string;
   readonly absolute: boolean;
   readonly options: RouteOptions;
-  // The types of the context were checked where the route was declared.
+  // the context's types were checked at the declaration
   readonly handler: (context: never) => unknown;
-  /** Where in the code it is declared. */
+  /** The place of the declaration. */
   readonly at: CallSite;
 }
 
@@ -135,16 +141,16 @@ export interface RouteBuilder<Tables> {
   readonly put: Declare<Tables>;
   readonly patch: Declare<Tables>;
   readonly delete: Declare<Tables>;
-  /** The same, for paths outside `/api/v1` (a dialect's, `/.well-known/…`). */
+  /** The same for paths outside `/api/v1` (a dialect's, `/.well-known/…`). */
   readonly absolute: Omit<RouteBuilder<Tables>, "absolute">;
 }
 
-/** @param declared gets each route that is made. */
+/** @param declared collects the routes made */
 export function routeBuilder<Tables>(declared: Set<Route>): RouteBuilder<Tables> {
   const methods = (absolute: boolean): Omit<RouteBuilder<Tables>, "absolute"> => {
     const declare = (method: HttpMethod): Declare<Tables> => {
       const route: Declare<Tables> = (path, options, handler) => {
-        // Its types were checked here; whoever reads it gives it what the route declares.
+        // checked above; callers provide the context that the route declares
         const checked = options as unknown as RouteOptions;
         const made: Route = {
           ...{ method, path, absolute, options: checked, handler },
@@ -169,7 +175,7 @@ export function routeBuilder<Tables>(declared: Set<Route>): RouteBuilder<Tables>
 type Part<Options, Name extends string, Otherwise> =
   Options extends Readonly<Record<Name, infer Given extends Otherwise>> ? Given : Otherwise;
 
-/** What a handler gets whose route is declared by these options. */
+/** The context of a handler whose route has these options. */
 export type HandlerContext<Options extends RouteOptions, Tables = Record<never, never>> = ContextOf<
   Tables,
   Options["permission"],
@@ -181,10 +187,10 @@ export type HandlerContext<Options extends RouteOptions, Tables = Record<never, 
 >;
 
 /**
- * A handler that stands on its own, apart from where its route is declared.
+ * The type of a handler defined apart from its route.
  *
- * @typeParam Options the route's, declared `as const satisfies RouteOptions`.
- * @typeParam Tables the feature's.
+ * @typeParam Options the route's, declared `as const satisfies RouteOptions`
+ * @typeParam Tables the feature's
  * @example
  * // notes.show.ts
  * export const showNote = {
@@ -204,13 +210,13 @@ export type Handler<Options extends RouteOptions, Tables = Record<never, never>>
   context: HandlerContext<Options, Tables>,
 ) => Answer<Options["response"]> | Promise<Answer<Options["response"]>>;
 
-/** What the handlers of a tenant's routes have in common, for functions that several of them call. */
+/** The common context of tenants' handlers, for functions that several of them call. */
 export type TenantContext<Tables = Record<never, never>> = Omit<
   HandlerContext<{ permission: "authenticated"; summary: string; response: TSchema }, Tables>,
   "params" | "query" | "body" | "credential" | "status"
 >;
 
-/** The same of routes without a tenant (`context: "core"`). */
+/** The same for routes without a tenant (`context: "core"`). */
 export type CoreContext = Omit<
   HandlerContext<{
     permission: "authenticated";

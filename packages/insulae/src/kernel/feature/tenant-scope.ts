@@ -1,9 +1,9 @@
 /**
- * What is done for one tenant, and with what. A capability of a tenant is a getter of `TenantCapabilities` and a line
- * of its interface: requests, jobs and scripts have it then.
+ * The capabilities of a tenant, for requests, jobs and scripts alike. To add one, add a getter to
+ * `TenantCapabilities` and a line to its interface.
  *
- * A class with getters, because it is made for every request and a handler uses three or four of its parts: those that
- * cost something are made when they are asked for.
+ * A class with getters, because one is made per request and a handler uses three or four members:
+ * expensive ones are created on first use.
  */
 import type { QuotaName } from "../../config/quotas.ts";
 import type { Audit } from "../audit/audit.ts";
@@ -29,46 +29,46 @@ import type {
 } from "./capabilities.ts";
 import type { Events } from "./events.ts";
 
-/** What a handler, a job and a script have of their tenant. */
+/** What handlers, jobs and scripts get for their tenant. */
 export interface ForTenant<Tables> {
   readonly tenant: Tenant;
   readonly db: TenantDatabase<Tables>;
   readonly log: Logger;
-  /** Counts what `counter()`, `gauge()` and `histogram()` describe, for `/metrics`. */
+  /** Records what `counter()`, `gauge()` and `histogram()` declare, for `/metrics`. */
   readonly metrics: Metrics;
-  /** The tenant's part of where files are. */
+  /** The tenant's files. */
   readonly storage: TenantStorage;
-  /** What the tenant keeps to save itself work. */
+  /** The tenant's cache. */
   readonly cache: Cache;
-  /** Sends mail about the tenant. */
+  /** Sends e-mail about the tenant. */
   readonly mail: TenantMail;
-  /** Sends jobs of the tenant. */
+  /** Sends the tenant's jobs. */
   readonly jobs: TenantJobs;
   /** Writes to the tenant's audit log; outside a request the actor is `system`. */
   readonly audit: Audit;
-  /** Tells of changes whoever wants to know: `events.recording("contact.created", …)`. */
+  /** Publishes events: `events.recording("contact.created", …)`. */
   readonly events: Events<Tables>;
-  /** Asks addresses that the tenant has chosen: public ones only. */
+  /** HTTP client for tenant-supplied URLs: connects to public addresses only (SSRF-safe). */
   readonly outbound: Outbound;
-  /** Seals what the tenant's rows keep of others' secrets. */
+  /** Encrypts third-party secrets stored in the tenant's rows. */
   readonly secrets: TenantSecrets;
-  /** Makes every node forget what it cached of this user (without an id: of all the tenant's users). */
+  /** Clears every node's cache of this user (without an id: of all the tenant's users). */
   readonly forgetUser: (userId?: string) => Promise<void>;
-  /** How much of it the tenant's plan allows; undefined: as much as it likes. */
+  /** The quota of the tenant's plan; undefined: unlimited. */
   readonly quota: (name: QuotaName) => number | undefined;
 }
 
-/** What a job or a script works with inside one tenant. */
+/** What a job or script gets for one tenant. */
 export interface TenantScope<Tables> extends ForTenant<Tables> {
-  /** Hands messages to those who bring them. */
+  /** Sends messages directly through the configured channels. */
   readonly delivery: Pick<Delivery, "mail" | "text" | "push">;
   /** The session of a user or visitor of the tenant, by its `id`; `save()` it after changes. */
   readonly session: (id: string) => OpenedSession;
-  /** What whoever has set something up may do at present; undefined: they are gone. */
+  /** The maker's current permissions; undefined: they are gone. */
   readonly permissionsOf: (maker: Maker) => Promise<ReadonlySet<string> | undefined>;
 }
 
-/** The services that a tenant's capabilities are made of. */
+/** The services behind a tenant's capabilities. */
 export interface ScopeServices
   extends DataServices,
     MessagingServices,
@@ -76,18 +76,18 @@ export interface ScopeServices
     Pick<TenancyServices, "plans">,
     Pick<IdentityServices, "authority" | "forgetUser"> {}
 
-/** For whom something is done. `db` and `platform` may be getters: they are asked for only where they are used. */
+/** `db` and `platform` may be getters: they are read only when used. */
 export interface ScopeSource<Tables> {
   readonly tenant: Tenant | undefined;
   readonly db: TenantDatabase<Tables> | undefined;
   readonly platform: ScopeServices;
 }
 
-/** A tenant's capabilities; where there is no tenant, those that need one are undefined. */
+/** A tenant's capabilities; without a tenant, those that need one are undefined. */
 export class TenantCapabilities<Tables = Record<never, never>> {
   readonly tenant: Tenant | undefined;
   readonly #source: ScopeSource<Tables>;
-  /** What it is bound to, whatever somebody writes into `tenant`. */
+  /** The tenant it is bound to, even if somebody overwrites `tenant`. */
   readonly #tenant: Tenant | undefined;
 
   constructor(source: ScopeSource<Tables>, tenant: Tenant | undefined) {
@@ -149,9 +149,9 @@ export class TenantCapabilities<Tables = Record<never, never>> {
 }
 
 /**
- * The scope of a job or a script. Its parts are properties of its own, so that it can be spread.
+ * The scope of a job or script. Its members are own properties, so that it can be spread.
  *
- * @param root the log that the scope's own derives from.
+ * @param root the parent of the scope's log
  */
 export function openTenantScope<Tables>(
   platform: ScopeServices,
@@ -172,6 +172,6 @@ export function openTenantScope<Tables>(
   const values = Object.entries(getters).flatMap(([name, { get }]) =>
     get ? [[name, get.call(capabilities)] as const] : [],
   );
-  // All of them: for a tenant none is undefined.
+  // all present: for a tenant none is undefined
   return { tenant, ...scope, ...Object.fromEntries(values) } as TenantScope<Tables>;
 }

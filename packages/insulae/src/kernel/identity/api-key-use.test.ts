@@ -10,7 +10,7 @@ beforeEach(
   () =>
     void vi.useFakeTimers({
       now: 0,
-      // Not `performance`, which others in this process look at.
+      // Not `performance`, which other code in this process reads.
       toFake: ["Date", "setTimeout", "clearTimeout", "setInterval", "clearInterval"],
     }),
 );
@@ -24,7 +24,7 @@ function setUp() {
   return { use: createApiKeyUse({ write, log: pino({ level: "silent" }) }), write, written };
 }
 
-it("writes a key's last use once a minute, however often it is used", async () => {
+it("a key's last use is written once a minute, however often it is used", async () => {
   const { use, write, written } = setUp();
   for (let i = 0; i < 100; i += 1) {
     use.note(a, "key");
@@ -39,7 +39,7 @@ it("writes a key's last use once a minute, however often it is used", async () =
   await use.close();
 });
 
-it("writes what is left when it closes, and nothing after that", async () => {
+it("pending notes are written at close, and nothing afterwards", async () => {
   const { use, write, written } = setUp();
   use.note(a, "key");
   await use.close();
@@ -48,7 +48,7 @@ it("writes what is left when it closes, and nothing after that", async () => {
   expect(write).toHaveBeenCalledTimes(1);
 });
 
-it("goes on when a tenant's rows can't be written", async () => {
+it("a failed write for a tenant does not stop others", async () => {
   const { use, write, written } = setUp();
   write.mockRejectedValueOnce(new Error("its database is away"));
   use.note(a, "key");

@@ -1,21 +1,21 @@
 /**
- * When API keys were used last. Requests only leave a note in memory; the notes are written together
- * every minute, and when the process stops, so that no request waits for it and a key's row is
- * written once a minute at most, on each node.
+ * Records when API keys were last used. Requests only note it in memory. The notes are written
+ * every minute and when the process stops, so no request waits, and each node writes a key's row at
+ * most once a minute.
  */
 
 import type { Tenant } from "../model/tenant.ts";
 import type { Logger } from "../telemetry/log.ts";
 
 export interface ApiKeyUse {
-  /** Notes that the tenant's key is used now. */
+  /** Notes that the tenant's key was used now. */
   note(tenant: Tenant, keyId: string): void;
-  /** Writes what is left. */
+  /** Writes the remaining notes. */
   close(): Promise<void>;
 }
 
 export interface ApiKeyUseOptions {
-  /** Writes down when keys of one tenant were used. */
+  /** Stores when a tenant's keys were used. */
   readonly write: (tenant: Tenant, usedAt: ReadonlyMap<string, Date>) => Promise<void>;
   readonly log: Logger;
 }
@@ -30,9 +30,9 @@ export function createApiKeyUse({ write, log }: ApiKeyUseOptions): ApiKeyUse {
     const noted = [...notes.values()];
     notes = new Map();
     for (const { tenant, usedAt } of noted) {
-      // The tenant may be gone, or its database away: the next use is noted again.
+      // The tenant may have been erased, or its database be down; the next use is noted again.
       await write(tenant, usedAt).catch((error: unknown) =>
-        log.warn({ err: error, tenant_id: tenant.id }, "The last use of API keys was not written"),
+        log.warn({ err: error, tenant_id: tenant.id }, "Could not record the last use of API keys"),
       );
     }
   };

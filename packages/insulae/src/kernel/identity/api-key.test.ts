@@ -18,7 +18,7 @@ const newKey = (): ApiKey => ({
   secret: randomBytes(32),
 });
 
-it("is read as it was printed, and begins with its prefix", () => {
+it("a printed key parses to the same key, and begins with its prefix", () => {
   for (let i = 0; i < 100; i += 1) {
     const key = newKey();
     const text = printApiKey(key);
@@ -28,7 +28,7 @@ it("is read as it was printed, and begins with its prefix", () => {
   }
 });
 
-it("has one spelling: no other text is read as a key", () => {
+it("a key has one encoding: no other text parses as it", () => {
   const text = printApiKey(newKey());
   fc.assert(
     fc.property(fc.nat(text.length), anyText({ maxLength: 3 }), (at, more) => {

@@ -42,13 +42,13 @@ const shown = (token: string | undefined) => ({
   changes: false,
 });
 
-/** The other kinds of credentials, which nobody shows here. */
+/** The other kinds of credentials, unused here. */
 const others = {
   cookieSessions: { find: () => undefined, csrfToken: () => "" },
   onApiKeyUsed: () => undefined,
 };
 
-/** Who a token with these claims is, to a server that has everything at hand or has to ask. */
+/** The principal of a token with these claims, with warm or cold caches. */
 async function whoIs(changes: Partial<Claims>, now: { admin?: boolean; cached?: boolean } = {}) {
   const { admin = true, cached = true } = now;
   const later = <T>(value: T): T | Promise<T> => (cached ? value : Promise.resolve(value));
@@ -67,7 +67,7 @@ async function whoIs(changes: Partial<Claims>, now: { admin?: boolean; cached?: 
 }
 
 describe.each([{ cached: true }, { cached: false }])("a token ($cached)", ({ cached }) => {
-  it("is its user's or its account's", async () => {
+  it("belongs to its user or account", async () => {
     expect(await whoIs({}, { cached })).toBe("ada");
     expect(await whoIs({ subject: "root", tenantId: undefined }, { cached })).toBe("root");
     expect(await whoIs({ subject: "eve" }, { cached })).toBeUndefined();
@@ -79,13 +79,13 @@ describe.each([{ cached: true }, { cached: false }])("a token ($cached)", ({ cac
     });
   });
 
-  it("is nobody's in another epoch", async () => {
+  it("is invalid in another epoch", async () => {
     expect(await whoIs({ epoch: "before" }, { cached })).toBeUndefined();
     const core = { subject: "root", tenantId: undefined, epoch: "before" };
     expect(await whoIs(core, { cached })).toBeUndefined();
   });
 
-  it("of somebody who acts as the user is good while they are an administrator", async () => {
+  it("of an impersonator is valid while they are an administrator", async () => {
     const impersonator = root.id;
     expect(await whoIs({ impersonator }, { cached })).toBe("ada");
     expect(await whoIs({ impersonator }, { cached, admin: false })).toBeUndefined();
@@ -94,7 +94,7 @@ describe.each([{ cached: true }, { cached: false }])("a token ($cached)", ({ cac
   });
 });
 
-it("what shows nothing proves nothing", () => {
+it("without credentials there is no proof", () => {
   const authenticate = createAuthentication({
     verifyToken: () => claims,
     authority: { findUser: () => ada, findAccount: () => root, findUserOfKey: () => undefined },

@@ -1,6 +1,6 @@
 /**
- * Where a request's credential is found, and whose it is. Each kind of credential has one branch in
- * `authenticate`, which gives a `Proof`; what follows (the tenant, the permission) asks nothing else.
+ * Finds a request's credential and verifies it. Each kind of credential has one branch in
+ * `authenticate`, which returns a `Proof`; later steps need nothing else.
  */
 import { timingSafeEqual } from "node:crypto";
 import { cookieIn, doubled } from "../lib/cookies.ts";
@@ -16,40 +16,42 @@ import { csrfRefused, invalidToken } from "./errors.ts";
 import type { Principal } from "./principal.ts";
 import type { Claims } from "./tokens.ts";
 
-/** What a request shows to prove who calls. */
+/** The credentials in a request, not yet verified. */
 export interface PresentedCredentials {
   /**
-   * A bearer credential, without `Bearer`: an access token, or an API key. Where there is one, the
-   * cookie is not looked at: what is no good is not made good by it.
+   * A bearer credential without `Bearer`: an access token or an API key. If present, the cookie is
+   * ignored, even if the token is invalid.
    */
   readonly token: string | undefined;
   /** The header `Cookie`. */
   readonly cookies: string | undefined;
   /** The header `X-CSRF-Token`. */
   readonly csrfToken: string | undefined;
-  /** Whether the request may change something: then a cookie alone is not enough. */
+  /** Whether the request may change something; then a cookie alone does not suffice. */
   readonly changes: boolean;
-  /** What a one-time ticket stood for, which was redeemed. It counts like a token that says so. */
+  /** The claims of a redeemed one-time ticket; as good as a token with them. */
   readonly redeemed?: Claims | undefined;
-  /** Nobody has just done anything: a cookie's session is not prolonged. */
+  /**
+   * A background re-check (an open WebSocket), not user activity: don't extend the cookie session.
+   */
   readonly unattended?: boolean;
 }
 
-/** A credential that is what it says; whether its holder may still use it, `findPrincipal` knows. */
+/** A genuine credential. `findPrincipal` decides whether its holder may still use it. */
 export interface Proof {
   readonly credential: Credential;
-  /** The one context that it is good in: this tenant, or (undefined) the core. */
+  /** The one context where it is valid: this tenant, or (undefined) the core. */
   readonly tenantId: TenantId | undefined;
   /** Whose it is, for the log. */
   readonly subject: string;
-  /** Who that is at present; undefined: nobody any more, or it has been revoked. */
+  /** The current principal; undefined if they no longer exist or it was revoked. */
   readonly findPrincipal: (tenant: Tenant | undefined) => MaybePromise<Principal | undefined>;
 }
 
 /**
- * What the request proves; undefined if it shows nothing.
+ * Verifies the request's credentials; undefined if there are none.
  *
- * @throws invalidToken (or the promise rejects with it) if what it shows is no good
+ * @throws invalidToken (or rejects with it) if they are invalid
  */
 export type Authenticate = (presented: PresentedCredentials) => MaybePromise<Proof | undefined>;
 
@@ -57,9 +59,9 @@ export interface AuthenticationOptions {
   readonly verifyToken: (token: string) => MaybePromise<Claims>;
   readonly cookieSessions: Pick<CookieSessions, "find" | "csrfToken">;
   readonly authority: Pick<Authority, "findUser" | "findAccount" | "findUserOfKey">;
-  /** Whether the session has been ended. */
+  /** Whether the session has ended. */
   readonly isEnded: (sessionId: string) => MaybePromise<boolean>;
-  /** Hears of each request that an API key makes. */
+  /** Called for each request with an API key. */
   readonly onApiKeyUsed: (tenant: Tenant, keyId: string) => void;
 }
 
@@ -70,13 +72,13 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     claims: Pick<Claims, "subject">,
     tenant: Tenant | undefined,
   ): MaybePromise<Principal | undefined> =>
-    // The signed claim, or the session's row, says which of the two it is; the authority whether
-    // there is such a one.
+    // The signed claim, or the session's row, says which of the two it is; the authority, whether
+    // it exists.
     tenant
       ? authority.findUser(tenant, claims.subject as UserId)
       : authority.findAccount(claims.subject as AccountId);
 
-  /** Acting as somebody else takes an administrator, all the time. */
+  /** Impersonation requires that the administrator still is one. */
   const impersonates = (claims: Claims): MaybePromise<boolean> =>
     claims.impersonator === undefined
       ? true
@@ -145,7 +147,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     if (cookie === doubled) throw invalidToken();
     return chain(cookieSessions.find(cookie, unattended), (session) => {
       if (!session) throw invalidToken();
-      // A browser sends the cookie whichever page made it send the request; the token it does not.
+      // Browsers send the cookie whichever page caused the request, but not the CSRF token.
       if (changes && !isSame(csrfToken, cookieSessions.csrfToken(session.id))) throw csrfRefused();
       return unlessEnded(session.id, proofOfCookie(session));
     });

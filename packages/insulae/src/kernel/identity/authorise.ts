@@ -1,4 +1,7 @@
-/** Whether whoever calls may use a route: its permission, its context, and what is a person's alone. */
+/**
+ * Decides whether the caller may use a route: its permission, its context, and whether it is
+ * personal.
+ */
 
 import type { AppError } from "../lib/errors.ts";
 import { tenantRequired } from "../tenancy/errors.ts";
@@ -15,13 +18,13 @@ import type { GuardedRoute } from "./guarded-route.ts";
 import type { Identity } from "./identity.ts";
 import { takesImpersonators, takesMachines } from "./personal.ts";
 
-/** @throws CallerRefused where it is known who calls; else an AppError */
+/** @throws CallerRefused if the caller is known, otherwise an AppError */
 export type Authorise = (route: GuardedRoute, identity: Identity) => void;
 
 /** The roles that hold a permission. */
 type RolesWith = (permission: string) => readonly string[];
 
-/** @param rolesWith given, a refusal names the roles that have the permission. */
+/** @param rolesWith if given, refusals name the roles that have the permission */
 export const createAuthorise =
   (rolesWith?: RolesWith): Authorise =>
   (route, identity) => {
@@ -31,7 +34,7 @@ export const createAuthorise =
     if (refusal) throw user ? new CallerRefused(refusal, user) : refusal;
   };
 
-/** What the caller lacks, in the context that the route runs in. */
+/** The refusal, if the caller lacks access in the route's context. */
 function lacking(
   route: GuardedRoute,
   { tenant, user }: Identity,
@@ -61,8 +64,8 @@ const expectedToken = {
 };
 
 /**
- * Some things only the person themself may do; see `personal` and `impersonators` in `feature.ts`. A machine has the
- * permissions that it was given, and nothing that is a person's alone.
+ * Some things only the person may do; see `personal` and `impersonators` in `feature/route.ts`. A
+ * machine has only the permissions it was given.
  */
 function refuseStandIn(route: GuardedRoute, credential: Credential): AppError | undefined {
   const refused = isMachine(credential)

@@ -27,7 +27,7 @@ interface SetUp {
   readonly max?: number;
 }
 
-/** An authority over users whose standing the test may change, with what it asked for. */
+/** An authority over users whose standing the test changes, with a record of its queries. */
 function setUp({ listening = () => true, ...options }: SetUp = {}) {
   const followers = createFollowers();
   const standings = new Map<string, UserStanding>([
@@ -53,7 +53,7 @@ function setUp({ listening = () => true, ...options }: SetUp = {}) {
 }
 
 describe("the authority", () => {
-  it("knows a user's role and permissions, at once the second time", async () => {
+  it("returns a user's role and permissions, synchronously the second time", async () => {
     const { authority, loadUser } = setUp();
     const first = authority.findUser(tenant, ada);
     expect(first).toBeInstanceOf(Promise);
@@ -70,7 +70,7 @@ describe("the authority", () => {
     expect(loadUser).toHaveBeenCalledTimes(1);
   });
 
-  it("knows an account, at once the second time", async () => {
+  it("returns an account, synchronously the second time", async () => {
     const { authority } = setUp();
     const expected = {
       kind: "core",
@@ -83,13 +83,13 @@ describe("the authority", () => {
     expect(authority.findAccount(account)).toEqual(expected);
   });
 
-  it("asks once, however many wait", async () => {
+  it("queries once, however many wait", async () => {
     const { authority, loadUser } = setUp();
     await Promise.all(Array.from({ length: 50 }, () => authority.findUser(tenant, ada)));
     expect(loadUser).toHaveBeenCalledTimes(1);
   });
 
-  it("remembers that there is nobody, too", async () => {
+  it("caches that nobody was found", async () => {
     const { authority, loadUser } = setUp();
     const nobody = randomUUID() as UserId;
     expect(await authority.findUser(tenant, nobody)).toBeUndefined();
@@ -97,13 +97,13 @@ describe("the authority", () => {
     expect(loadUser).toHaveBeenCalledTimes(1);
   });
 
-  it("does not take one tenant's user for another tenant's user of the same id", async () => {
+  it("does not confuse users of different tenants with the same id", async () => {
     const { authority } = setUp();
     expect(await authority.findUser(tenant, ada)).toBeDefined();
     expect(await authority.findUser(other, ada)).toBeUndefined();
   });
 
-  it("forgets a user who changed, and nobody else", async () => {
+  it("drops a changed user and nobody else", async () => {
     const { authority, standings, loadUser } = setUp();
     const eve = randomUUID() as UserId;
     await Promise.all([authority.findUser(tenant, ada), authority.findUser(tenant, eve)]);
@@ -115,7 +115,7 @@ describe("the authority", () => {
     expect(loadUser).toHaveBeenCalledTimes(3);
   });
 
-  it("forgets all users of a tenant, and nobody of another", async () => {
+  it("drops all users of one tenant only", async () => {
     const { authority, standings, loadUser } = setUp();
     await Promise.all([authority.findUser(tenant, ada), authority.findUser(other, ada)]);
     standings.set(`${tenant.id}/${ada}`, { ...clerk, added: ["notes:shred"] });
@@ -127,7 +127,7 @@ describe("the authority", () => {
     expect(loadUser).toHaveBeenCalledTimes(3);
   });
 
-  it("does not keep an answer that was asked for before all of the tenant were forgotten", async () => {
+  it("does not cache a result requested before all users of the tenant were dropped", async () => {
     const { authority, standings, loadUser } = setUp();
     const before = Promise.withResolvers<UserStanding>();
     loadUser.mockImplementationOnce(() => before.promise);
@@ -139,7 +139,7 @@ describe("the authority", () => {
     expect(await authority.findUser(tenant, ada)).toMatchObject({ role: "viewer" });
   });
 
-  it("does not keep an answer that was asked for before the change", async () => {
+  it("does not cache a result requested before the change", async () => {
     const { authority, standings, loadUser } = setUp();
     const before = Promise.withResolvers<UserStanding>();
     loadUser.mockImplementationOnce(() => before.promise);
@@ -153,14 +153,14 @@ describe("the authority", () => {
     expect(await authority.findUser(tenant, ada)).toBeUndefined();
   });
 
-  it("does not keep a failure", async () => {
+  it("does not cache a failure", async () => {
     const { authority, loadUser } = setUp();
     loadUser.mockRejectedValueOnce(new Error("the database is away"));
     await expect(authority.findUser(tenant, ada)).rejects.toThrow("away");
     expect(await authority.findUser(tenant, ada)).toBeDefined();
   });
 
-  it("forgets an account, and everything", async () => {
+  it("drops an account, or everything", async () => {
     const { authority, forgetAll, loadAccount, loadUser } = setUp();
     await Promise.all([authority.findAccount(account), authority.findUser(tenant, ada)]);
     authority.forgetAccount(account);
@@ -172,9 +172,9 @@ describe("the authority", () => {
     expect(loadUser).toHaveBeenCalledTimes(2);
   });
 
-  it("believes an answer for a while only, and for a second while announcements can't be heard", async () => {
+  it("caches a result for a limited time, and for a second while announcements are not received", async () => {
     const elapsed = vi.spyOn(performance, "now").mockReturnValue(1_000);
-    // The cache remembers for a tenth of a second what time it is, by a timer.
+    // The cache refreshes its clock every tenth of a second, by a timer.
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const timeIs = (ms: number) => {
       elapsed.mockReturnValue(ms);
@@ -200,7 +200,7 @@ describe("the authority", () => {
     }
   });
 
-  it("remembers a bounded number", async () => {
+  it("caches a bounded number", async () => {
     const { authority, loadUser } = setUp({ max: 10 });
     await authority.findUser(tenant, ada);
     for (let i = 0; i < 10; i += 1) await authority.findUser(tenant, randomUUID() as UserId);
@@ -225,7 +225,7 @@ describe("an API key in the authority", () => {
     ],
   });
 
-  it("acts as its maker, with those of its permissions that they have, at once when they are known", async () => {
+  it("acts as its maker, with those of its permissions that the maker has, synchronously if cached", async () => {
     const { authority, standings, loadUser } = setUp();
     standings.set(`${tenant.id}/${ada}`, standing());
     const maker = await authority.findUser(tenant, ada);
@@ -237,7 +237,7 @@ describe("an API key in the authority", () => {
     expect(loadUser).toHaveBeenCalledTimes(2);
   });
 
-  it("is no good from the moment it expires, also while it is remembered", async () => {
+  it("is invalid from the moment it expires, even if cached", async () => {
     const { authority, standings, loadUser } = setUp();
     const now = vi.spyOn(Date, "now").mockReturnValue(1_000);
     try {

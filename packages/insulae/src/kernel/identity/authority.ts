@@ -1,21 +1,21 @@
 /**
- * What somebody may do now. A token says what was true when it was signed; this says what is true
- * at present, from the tenant's users and the platform's accounts, and it wins: a demotion, a
- * deactivation or a deletion counts from the next request on.
+ * The current standing of users and accounts. A token contains what was true when it was signed;
+ * this reads the tenant's users and the platform's accounts, and takes precedence: a demotion,
+ * deactivation or deletion takes effect with the next request.
  *
- * Answers are cached, so that an ordinary request waits for nothing. Changes are announced
- * (`user:<tenant>:<user>`, `users:<tenant>` when a custom role did, `account:<account>`) and the
- * nodes forget; should an announcement be lost, an answer is believed for half a minute at most, and
- * for a second while none can be heard.
+ * Results are cached, so that an ordinary request waits for nothing. Changes are announced
+ * (`user:<tenant>:<user>`, `users:<tenant>` for custom roles, `account:<account>`) and nodes drop
+ * their entries. If an announcement is lost, an entry lives for at most half a minute; while none
+ * can be received, for a second.
  *
- * An API key is part of its maker's standing: it comes and goes with them, in the same query, under
- * the same announcement.
+ * An API key is part of its maker's standing: loaded in the same query, invalidated by the same
+ * announcement.
  *
- * A user who is linked to an account is as active as the account is. What ends all sessions of
- * somebody at once (another password, a log-out everywhere) is in here too, as their *epoch*: it is
- * made of the `sessions_valid_from` of the user and of the account, every session remembers the one
- * that it began in, and another one has ended it. Epochs are compared, never ordered, so no clock
- * has to agree with another, and a log-in that raced the change is over before it began.
+ * A user linked to an account is active only while the account is. The *epoch* ends all sessions at
+ * once (a new password, a log-out everywhere): it is made of the `sessions_valid_from` of user and
+ * account. Every session stores the epoch it began in, and is over when the two differ. Epochs are
+ * compared for equality, never ordered, so clocks need not agree, and a log-in that raced the
+ * change is over before it begins.
  */
 
 import { timingSafeEqual } from "node:crypto";
@@ -28,31 +28,31 @@ import { type ApiKey, hashApiKeySecret } from "./api-key.ts";
 import type { CorePrincipal, TenantPrincipal } from "./principal.ts";
 
 export interface Authority {
-  /** The user, or undefined if the tenant has no such user or the user is inactive. */
+  /** Undefined if the user does not exist or is inactive. */
   findUser(tenant: Tenant, id: UserId): MaybePromise<TenantPrincipal | undefined>;
   /**
-   * The user as whom the key acts: its maker, with those of the key's permissions that they have
-   * themselves at present. Undefined if there is no such key, or no such active user.
+   * The user that the key acts as: its maker, with those of the key's permissions that the maker
+   * currently has. Undefined if there is no such key or active user.
    */
   findUserOfKey(tenant: Tenant, key: ApiKey): MaybePromise<TenantPrincipal | undefined>;
-  /** The same for a key that is not shown: what is done on behalf of whoever showed it once. */
+  /** The same for a key that is not presented, for work on behalf of whoever once presented it. */
   findHolderOfKey(
     tenant: Tenant,
     userId: UserId,
     keyId: string,
   ): MaybePromise<TenantPrincipal | undefined>;
-  /** The account, or undefined if there is none or it is inactive. */
+  /** Undefined if the account does not exist or is inactive. */
   findAccount(id: AccountId): MaybePromise<CorePrincipal | undefined>;
-  /** @param id without one: all users of the tenant */
+  /** @param id absent: all users of the tenant */
   forgetUser(tenantId: TenantId, id?: UserId): void;
   forgetAccount(id: AccountId): void;
 }
 
-/** An active user, as the tenant's tables have it. */
+/** An active user, from the tenant's tables. */
 export interface UserStanding {
   readonly email: string;
   readonly role: string;
-  /** The permissions that the user's custom roles add. */
+  /** Permissions added by the user's custom roles. */
   readonly added: readonly string[];
   readonly accountId: AccountId | null;
   readonly sessionsValidFrom: Date;
@@ -68,7 +68,7 @@ export interface ApiKeyStanding {
   readonly expiresAt: number;
 }
 
-/** An active account, as the control plane has it. */
+/** An active account, from the control plane. */
 export interface AccountStanding {
   readonly email: string;
   readonly platformAdmin: boolean;
@@ -79,7 +79,7 @@ export interface AccountStanding {
 export const epochOf = (...validFrom: readonly Date[]): string =>
   validFrom.map((date) => date.getTime().toString(36)).join(".");
 
-/** Whether what began in an epoch began in this one of the account: the account's own or a member's. */
+/** Whether an epoch includes the account's current one: as the account's own, or as a member's. */
 export const isOfAccount = (epoch: string, accountEpoch: string): boolean =>
   epoch.split(".").at(-1) === accountEpoch;
 
@@ -88,12 +88,12 @@ export interface AuthorityOptions {
   readonly loadAccount: (id: AccountId) => Promise<AccountStanding | undefined>;
   readonly permissionsOf: (role: string, added: readonly string[]) => ReadonlySet<string>;
   readonly follow: FollowAnnouncements;
-  /** How many users, and how many accounts, are remembered. */
+  /** The maximum of cached users, and of cached accounts. */
   readonly max?: number;
   readonly ttlMs?: number;
 }
 
-/** Who may do what at present. @see Authority */
+/** @see Authority */
 export function createAuthority(options: AuthorityOptions): Authority {
   const { loadUser, loadAccount, permissionsOf, follow, max = 50_000, ttlMs = 30_000 } = options;
   const users = createLoadingCache<Member>({
@@ -153,7 +153,7 @@ export function createAuthority(options: AuthorityOptions): Authority {
   const findMember = (tenant: Tenant, id: UserId) =>
     users.find(nameOf(tenant.id, id), () => askForUser(tenant, id));
 
-  /** The member as they are while their account is as it is. */
+  /** The member, combined with the current standing of their account. */
   const withAccount = (
     member: Member | undefined,
     principal = member?.principal,
@@ -188,10 +188,10 @@ export function createAuthority(options: AuthorityOptions): Authority {
   };
 }
 
-/** Without a user's id, what the names of all the tenant's users begin with. */
+/** Cache key; without a user's id, the prefix of all the tenant's users. */
 const nameOf = (tenantId: TenantId, id = ""): string => `${tenantId}/${id}`;
 
-/** What is known of a user apart from their account. */
+/** A user's standing without their account's. */
 interface Member {
   readonly principal: TenantPrincipal;
   readonly accountId: AccountId | null;
@@ -201,7 +201,7 @@ interface Member {
 interface MemberKey {
   readonly secretHash: Buffer;
   readonly expiresAt: number;
-  /** The member, with no more permissions than the key's. */
+  /** The member, restricted to the key's permissions. */
   readonly principal: TenantPrincipal;
 }
 

@@ -1,15 +1,16 @@
 /**
- * Which tenants a client certificate is registered for: it itself, by its fingerprint, or the
- * authority that issued it. A tenant registers what it likes, and so may two the same (a certificate
- * is no secret): what a certificate proves is only ever that its holder may be of one of *these*
- * tenants. Which one it is, host, token or header say; a certificate says it alone where there is
- * only one.
+ * Finds which tenants a client certificate is registered for: the certificate itself, by its
+ * fingerprint, or the authority that issued it. Several tenants may register the same one (a
+ * certificate is no secret), so a certificate only proves that its holder may belong to one of
+ * *these* tenants. Host, token or header select one; the certificate alone does if there is only
+ * one.
  *
- * Answers are cached by fingerprint, so that a request over an open connection waits for nothing and
- * yet asks each time: what is removed counts no more once the announcement is heard.
+ * Results are cached by fingerprint, so a request on an open connection waits for nothing, yet is
+ * checked each time: a removal takes effect once its announcement arrives.
  *
- * A stranger makes certificates for nothing, of an issuer's name that many authorities may have. So few
- * signatures are checked for one: those of the tenant that host or header name, then the oldest.
+ * Anybody can make certificates whose issuer has the name of many authorities. So only a few
+ * signatures are checked per certificate: first those of the tenant that host or header name, then
+ * the oldest.
  */
 import { X509Certificate } from "node:crypto";
 import { type Kysely, sql } from "kysely";
@@ -22,29 +23,29 @@ import type { PresentedCertificate } from "../tls/presented-certificate.ts";
 import type { Proof } from "./authentication.ts";
 import type { Authority } from "./authority.ts";
 
-/** A registration that a presented certificate meets. */
+/** A registration that a presented certificate matches. */
 export interface Registration {
   readonly id: string;
   readonly tenantId: TenantId;
   readonly tenantKey: string;
-  /** As whom its holder acts; undefined: it names the tenant and nothing else. */
+  /** The user its holder acts as; undefined: it only identifies the tenant. */
   readonly userId: UserId | undefined;
   readonly scopes: readonly string[];
-  /** When the registered certificate ends, in milliseconds since 1970. */
+  /** The registered certificate's expiry, in milliseconds since 1970. */
   readonly notAfter: number;
 }
 
 export interface ClientCertificates {
   /**
-   * The registrations that it meets at this moment; none: it proves nothing.
+   * The current registrations of a certificate; empty: it proves nothing.
    *
-   * @param named the tenant that host or header name, whose authorities are tried first.
+   * @param named the tenant that host or header name, whose authorities are tried first
    */
   find(
     presented: PresentedCertificate,
     named?: TenantId | undefined,
   ): MaybePromise<readonly Registration[]>;
-  /** What the registration proves of who calls, if it is for acting. */
+  /** What the registration proves about the caller, if it is for acting as a user. */
   proofOf(registration: Registration): Proof | undefined;
   forgetAll(): void;
 }
@@ -100,7 +101,10 @@ export function createClientCertificates(options: ClientCertificatesOptions): Cl
 
 const none: readonly Registration[] = [];
 
-/** So many authorities of the issuer's name are read, and so many of them have their signature checked. */
+/**
+ * The maximum of authorities with the issuer's name that are read, and of signatures that are
+ * checked.
+ */
 const mostAuthorities = 32;
 const mostSignatures = 8;
 
@@ -124,7 +128,7 @@ async function load(
       ]),
     )
     .where("t.status", "<>", "deleted")
-    // A certificate's own registration before its authority's.
+    // A certificate's own registration comes before its authority's.
     .orderBy("c.kind", "desc")
     .orderBy(sql`c.tenant_id is not distinct from ${named ?? null}`, "desc")
     .orderBy("c.id")
@@ -148,7 +152,7 @@ async function load(
 
 const forClients = ["1.3.6.1.5.5.7.3.2", "2.5.29.37.0"];
 
-/** The fingerprints of authorities of that name. */
+/** The fingerprints of authorities with that name. */
 const issuersOf = (control: Kysely<ControlTables>, name: string, named: TenantId | undefined) =>
   control
     .selectFrom("control.client_certificates as a")
@@ -162,18 +166,21 @@ const issuersOf = (control: Kysely<ControlTables>, name: string, named: TenantId
     .orderBy(sql`min(a.created_at)`)
     .limit(mostAuthorities);
 
-/** @returns whether an authority itself signed it, for clients, to a subject with all that is required. */
+/**
+ * @returns a function that tells whether an authority directly issued the certificate, as a client
+ * certificate with the required subject
+ */
 function checkIssuers(x509: X509Certificate) {
   const subject = new Set(x509.subject.split("\n"));
   const usages: readonly string[] | undefined = x509.keyUsage;
   const isForClients =
     !x509.ca && (usages === undefined || usages.some((usage) => forClients.includes(usage)));
-  // Many tenants may have registered the same authority.
+  // Several tenants may have registered the same authority.
   const verdicts = new Map<string, boolean>();
   let signatures = 0;
   const isSignedBy = (pem: string): boolean => {
     const authority = new X509Certificate(pem);
-    // Names and key identifiers first, which cost nothing.
+    // Names and key identifiers first: comparing them is cheap.
     if (!x509.checkIssued(authority) || signatures >= mostSignatures) return false;
     signatures += 1;
     return x509.verify(authority.publicKey);

@@ -42,7 +42,7 @@ const withSessions = (
         log: pino({ level: "silent" }),
         clock,
       });
-    // As if all that is in the database had happened so much earlier.
+    // Ages everything in the database by that much.
     const pass = (ms: number) => {
       const time = sql`make_interval(secs => ${ms / 1000})`;
       return sql`
@@ -65,7 +65,7 @@ const somebody = {
   amr: ["pwd" as const],
 };
 
-it("a session that was seen lately is found at once, without a query", () =>
+it("a recently used session is found without a query", () =>
   withSessions(async (node, queries) => {
     const sessions = node();
     const { id, cookie } = await sessions.open(somebody);
@@ -76,7 +76,7 @@ it("a session that was seen lately is found at once, without a query", () =>
     expect(queries()).toBe(before);
   }));
 
-it("a cookie that nobody was given never reaches the database", () =>
+it("a forged cookie never reaches the database", () =>
   withSessions(async (node, queries) => {
     const foreign = createSessionCookies(createSecrets("t".repeat(32))).create().text;
     for (const cookie of [foreign, "", "x".repeat(64), "x".repeat(100_000)]) {
@@ -85,7 +85,7 @@ it("a cookie that nobody was given never reaches the database", () =>
     expect(queries()).toBe(0);
   }));
 
-it("use prolongs a session, up to its last day", () =>
+it("use extends a session, up to its maximum age", () =>
   withSessions(async (node, queries, pass) => {
     const { cookie } = await node().open(somebody);
     for (let halves = 0; halves < 7; halves += 1) {
@@ -93,14 +93,14 @@ it("use prolongs a session, up to its last day", () =>
       const sessions = node();
       expect(await sessions.find(cookie)).toBeDefined();
       const before = queries();
-      sessions.find(cookie); // from memory, which prolongs
+      sessions.find(cookie); // from the cache, which extends it
       await expect.poll(() => queries()).toBe(before + 1);
     }
     await pass(hour / 2);
     expect(await node().find(cookie)).toBeUndefined();
   }));
 
-it("a session that nobody uses ends, in memory as well", () =>
+it("an unused session expires, also in the cache", () =>
   withSessions(async (node, _queries, pass) => {
     let now = Date.now();
     const sessions = node(() => now);

@@ -1,11 +1,11 @@
 /**
- * Sign-in sessions of browsers: rows of `control.sessions` like those of tokens, shown by a cookie
- * instead. There is nothing to refresh: use prolongs the session, now and then and beside the request,
- * up to a last day, after which its user has to sign in again.
+ * Browsers' sign-in sessions: rows of `control.sessions` like those of tokens, but identified by a
+ * cookie. There is no refresh: use extends the session from time to time, asynchronously, up to a
+ * maximum age, after which the user has to sign in again.
  *
- * An open session is remembered for half a minute by the text of its cookie, so an ordinary request
- * pays a look-up: no query, and no hash. That a session has ended meanwhile is known to
- * `ended-sessions.ts`, which is asked as it is for tokens.
+ * An open session is cached for half a minute by the text of its cookie, so an ordinary request
+ * needs no query and no hash. `ended-sessions.ts` reports sessions that ended meanwhile, as for
+ * tokens.
  */
 import { type Kysely, type SqlBool, sql } from "kysely";
 import { LRUCache } from "lru-cache";
@@ -28,7 +28,7 @@ export interface NewCookieSession {
   readonly userAgent: string | undefined;
   /** How they proved who they are. */
   readonly amr: Amr;
-  /** When, if not just now. */
+  /** When they proved it; default: now. */
   readonly provedAt?: Date | undefined;
 }
 
@@ -42,17 +42,17 @@ export interface CookieSession {
 }
 
 export interface CookieSessions {
-  /** Seconds after which a browser may forget the cookie: the session has ended for certain. */
+  /** The cookie's Max-Age in seconds; by then the session has certainly ended. */
   readonly maxAgeSeconds: number;
-  /** Begins a session. @returns the text of its cookie, which is told nobody else. */
+  /** Begins a session. @returns the cookie's text, which is stored nowhere */
   open(session: NewCookieSession): Promise<{ readonly id: string; readonly cookie: string }>;
   /**
-   * The open session of a cookie, at once if it was seen lately.
+   * The open session of a cookie; synchronous if cached.
    *
-   * @param unattended nobody uses it just now: it is not prolonged.
+   * @param unattended a background re-check: don't extend the session
    */
   find(cookie: string, unattended?: boolean): MaybePromise<CookieSession | undefined>;
-  /** Ends the session of a cookie that a browser gives up for another. */
+  /** Ends the session of a cookie that the browser replaces. */
   end(cookie: string): Promise<void>;
   csrfToken(sessionId: string): string;
 }
@@ -60,9 +60,9 @@ export interface CookieSessions {
 export interface CookieSessionsOptions {
   readonly control: Kysely<ControlTables>;
   readonly cookies: SessionCookies;
-  /** How long a session lasts that nobody uses. */
+  /** How long an unused session lasts. */
   readonly idleSeconds: number;
-  /** How long it lasts at most. */
+  /** The maximum age of a session. */
   readonly maxSeconds: number;
   readonly log: Logger;
   /** Milliseconds since 1970. */
@@ -70,9 +70,9 @@ export interface CookieSessionsOptions {
 }
 
 interface Known {
-  /** Undefined: the cookie is genuine, and its session has ended. */
+  /** Undefined: the cookie is genuine, but its session has ended. */
   readonly session: CookieSession | undefined;
-  /** When it was prolonged last, in milliseconds. */
+  /** When it was last extended, in milliseconds. */
   usedAt: number;
 }
 
@@ -98,7 +98,7 @@ export function createCookieSessions(options: CookieSessionsOptions): CookieSess
     if (!hash) return undefined;
     const asking: Promise<CookieSession | undefined> = load(hash)
       .then((found) => {
-        // What was ended meanwhile is not kept.
+        // Don't cache a session that ended meanwhile.
         if (waiting.get(text) === asking) known.set(text, found);
         return found.session;
       })
@@ -109,7 +109,7 @@ export function createCookieSessions(options: CookieSessionsOptions): CookieSess
     return asking;
   };
 
-  /** Beside the request: should it fail, the next one tries again. */
+  /** Not awaited: if it fails, the next request tries again. */
   const prolong = ({ id }: CookieSession): void => {
     control
       .updateTable("control.sessions")
@@ -120,7 +120,7 @@ export function createCookieSessions(options: CookieSessionsOptions): CookieSess
       .where("id", "=", id)
       .where(isOpen)
       .execute()
-      .catch((error: unknown) => log.warn({ err: error }, "A session could not be prolonged"));
+      .catch((error: unknown) => log.warn({ err: error }, "Could not extend a session"));
   };
 
   return {
@@ -153,7 +153,7 @@ export function createCookieSessions(options: CookieSessionsOptions): CookieSess
       if (!session) return undefined;
       const now = clock();
       if (session.expiresAt.getTime() <= now) {
-        // Another node may have prolonged it.
+        // Another node may have extended it.
         known.delete(text);
         return ask(text);
       }

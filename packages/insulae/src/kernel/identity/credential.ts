@@ -1,15 +1,15 @@
 /**
- * How a caller proved who they are. Each way in is a kind of its own; a handler that cares which one
- * it was (a log-out, a change of password, the audit log) looks here.
+ * How a caller proved who they are, as a union. For handlers that depend on the kind: log-out, a
+ * change of password, the audit log.
  */
 import type { AccountId } from "../lib/ids.ts";
 import type { Amr } from "../model/authentication-methods.ts";
 import { tenantTokenRefused } from "./errors.ts";
 
-/** An access token (JWT), as an `Authorization: Bearer` header. */
+/** An access token (JWT) in an `Authorization: Bearer` header. */
 export interface TokenCredential {
   readonly kind: "token";
-  /** The log-in that the token comes from: a row of `control.sessions`, and the token's `sid`. */
+  /** The sign-in of the token: a row of `control.sessions`, and the token's `sid`. */
   readonly sessionId: string;
   /** Seconds since 1970, as in the token. */
   readonly issuedAt: number;
@@ -30,37 +30,37 @@ export interface TenantToken {
   readonly amr: Amr;
 }
 
-/** A client certificate (mTLS) that was registered for acting as a user, with some permissions. */
+/** A client certificate (mTLS) registered for acting as a user, with some permissions. */
 export interface CertificateCredential {
   readonly kind: "certificate";
   /** A row of `control.client_certificates`. */
   readonly certificateId: string;
 }
 
-/** The cookie of a browser. */
+/** A browser's session cookie. */
 export interface CookieCredential {
   readonly kind: "cookie";
   /** A row of `control.sessions`. */
   readonly sessionId: string;
   /** Seconds since 1970. */
   readonly issuedAt: number;
-  /** Seconds since 1970; use prolongs it. */
+  /** Seconds since 1970; use extends it. */
   readonly expiresAt: number;
-  /** Nobody acts as somebody else by a cookie. */
+  /** Impersonation is not possible with a cookie. */
   readonly impersonator: undefined;
 }
 
-/** An API key: a machine, on behalf of the user who made it. */
+/** An API key: a machine that acts for the user who made the key. */
 export interface ApiKeyCredential {
   readonly kind: "api_key";
   /** A row of the tenant's `api_keys`. */
   readonly keyId: string;
 }
 
-/** What machines show. They have no session, and nothing that is a person's own. */
+/** Machines' credentials: without session or personal rights. */
 export type MachineCredential = ApiKeyCredential | CertificateCredential;
 
-/** What comes from a log-in. */
+/** Credentials that come from a sign-in. */
 export type SessionCredential = TokenCredential | CookieCredential;
 
 export type Credential = SessionCredential | MachineCredential;
@@ -77,5 +77,5 @@ export function refuseTenantToken(credential: Credential): void {
   if (credential.kind === "token" && credential.tenantToken) throw tenantTokenRefused();
 }
 
-/** How a session is shown by its client; each kind has its own way to be refreshed. */
+/** How a client holds its session; each kind is extended in its own way. */
 export type SessionKind = "token" | "cookie";

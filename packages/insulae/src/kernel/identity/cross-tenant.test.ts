@@ -9,7 +9,7 @@ import type { CrossTenantAttempt } from "./resolution.ts";
 const minuteMs = 60_000;
 
 beforeEach(() => {
-  // Not `performance`, which others in this process look at.
+  // Not `performance`, which other code in this process reads.
   vi.useFakeTimers({
     toFake: ["Date", "setTimeout", "clearTimeout", "setInterval", "clearInterval"],
   });
@@ -28,7 +28,7 @@ const attempt = (user: string, from = "a", to: string | undefined = "b"): CrossT
   request: undefined,
 });
 
-/** @param write stands for the database. */
+/** @param write stands for the database */
 function start(write: (entry: AuditEntry) => Promise<void> = async () => {}) {
   const entries: AuditEntry[] = [];
   const lines: unknown[] = [];
@@ -52,7 +52,7 @@ const times = (count: number, fn: (i: number) => void) => {
 };
 
 describe("attempts on another tenant", () => {
-  test("are noted at once, and repeats together, once a minute, with their number", async () => {
+  test("are recorded at once, and repeats together once a minute, with their number", async () => {
     const { note, entries, ofPlatform, lines } = start();
     times(5_000, () => note(attempt("eve")));
     await vi.advanceTimersByTimeAsync(0);
@@ -65,7 +65,7 @@ describe("attempts on another tenant", () => {
     expect(lines).toHaveLength(2);
   });
 
-  test("that go on make one entry a minute", async () => {
+  test("that continue make one entry a minute", async () => {
     const { note, ofPlatform } = start();
     for (let second = 0; second < 600; second += 1) {
       times(20, () => note(attempt("eve")));
@@ -76,7 +76,7 @@ describe("attempts on another tenant", () => {
     expect(counted.reduce((sum, count) => sum + count)).toBeGreaterThan(10_000);
   });
 
-  test("are told apart by user, by their tenant and by the one asked for", async () => {
+  test("are distinguished by user, their tenant and the requested one", async () => {
     const { note, ofPlatform } = start();
     note(attempt("eve"));
     note(attempt("mallory"));
@@ -86,7 +86,7 @@ describe("attempts on another tenant", () => {
     expect(ofPlatform()).toHaveLength(4);
   });
 
-  test("on names that no tenant has are one, however many names are tried", async () => {
+  test("on unknown tenants count as one, however many names are tried", async () => {
     const { note, entries } = start();
     times(1_000, (i) => {
       note({ ...attempt("eve"), requestTenant: undefined, named: `guess-${i}`.repeat(1_000) });
@@ -96,21 +96,21 @@ describe("attempts on another tenant", () => {
     expect(JSON.stringify(entries).length).toBeLessThan(2_000);
   });
 
-  test("by very many users are dropped, counted, and said once in the log", async () => {
+  test("by very many users are dropped, counted, and logged once", async () => {
     const { note, ofPlatform, lines, metrics } = start();
     times(5_000, (i) => note(attempt(`user-${i}`)));
     await vi.advanceTimersByTimeAsync(0);
     expect(ofPlatform()).toHaveLength(100);
     expect(lines).toHaveLength(101);
     expect(await metrics.text()).toContain("cross_tenant_attempts_dropped_total 4900");
-    // Others' are noted in spite of that, up to a number in all.
+    // Others are still recorded, up to a total.
     note(attempt("eve", "c", "d"));
     times(5_000, (i) => note(attempt("eve", `from-${i}`, `to-${i}`)));
     await vi.advanceTimersByTimeAsync(0);
     expect(ofPlatform()).toHaveLength(1_000);
   });
 
-  test("wait in line while the database is slow, and all of it is written before the end", async () => {
+  test("wait in line while the database is slow, and are all written before the end", async () => {
     const answers: (() => void)[] = [];
     const { note, entries, close } = start(() => new Promise((resolve) => answers.push(resolve)));
     times(50, (i) => note(attempt(`user-${i}`)));
@@ -133,7 +133,7 @@ describe("attempts on another tenant", () => {
     const platform = entries.filter((entry) => entry.tenant === undefined);
     const counted = platform.map(({ detail }) => Number(detail?.count ?? 1));
     expect(counted.reduce((sum, count) => sum + count)).toBe(10_050);
-    // One entry of each pair waits, whatever the number of minutes.
+    // One entry of each pair waits, however many minutes pass.
     expect(counted).toHaveLength(100);
   });
 });

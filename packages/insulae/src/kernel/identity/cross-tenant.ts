@@ -1,12 +1,13 @@
 /**
- * Attempts on other tenants, in the audit logs and in the server's. Somebody can make thousands a
- * minute, and each entry would go into logs that are never shortened, the victim's among them. So the
- * first attempt of a user on a tenant is noted at once, and the others of each minute together:
+ * Records attempts on other tenants in the audit logs and the server log. A caller can make
+ * thousands a minute, which would swell logs that are never shortened, including the victim's. So a
+ * user's first attempt on a tenant is recorded at once, and those of each following minute
+ * together:
  *
  *     first attempt ──► entry          others ──► counted ──► one entry a minute, with `count`
  *
- * What is counted, and so what waits to be written, is bounded for each tenant and in all. Attempts
- * beyond that are counted in a metric, and the log says so once a minute.
+ * The number of pairs counted is bounded per tenant and in total. Attempts beyond that are counted
+ * in a metric, and logged once a minute.
  */
 
 import type { FastifyRequest } from "fastify";
@@ -17,15 +18,15 @@ import { counter, type Metrics } from "../telemetry/metrics.ts";
 import type { CrossTenantAttempt } from "./resolution.ts";
 
 export interface CrossTenantAudit {
-  /** Notes an attempt. The refusal doesn't wait for it. */
+  /** Records an attempt; the refusal doesn't wait for it. */
   readonly note: (attempt: CrossTenantAttempt) => void;
-  /** Writes what has only been counted; resolves when everything is written. */
+  /** Writes pending counts; resolves when everything is written. */
   readonly close: () => Promise<void>;
 }
 
 export interface CrossTenantAuditOptions {
   readonly audit: WriteAudit;
-  /** From where a request came. */
+  /** Where a request came from. */
   readonly sourceOf: (
     request: FastifyRequest,
   ) => Pick<AuditEntry, "ip" | "userAgent" | "requestId">;
@@ -35,36 +36,36 @@ export interface CrossTenantAuditOptions {
 
 const minuteMs = 60_000;
 const checkEveryMs = 5_000;
-/** Pairs of a user and a tenant that are counted at a time. */
+/** The maximum of pairs of user and tenant counted at a time. */
 const maxPairs = 1_000;
-/** Of these, with users of one tenant; and as many with one tenant that is asked for. */
+/** The maximum of pairs per users' tenant, and per requested tenant. */
 const maxPairsOfTenant = 100;
-/** Attempts whose entries are written at a time. The others wait in line: at most one for each pair. */
+/** Attempts whose entries are written concurrently. Others wait in line, at most one per pair. */
 const writesAtOnce = 2;
-/** What a request calls the tenant may be as long as a header. */
+/** A request can name the tenant with a text as long as a header. */
 const maxNameLength = 200;
 
 const dropped = counter(
   "insulae_cross_tenant_attempts_dropped_total",
-  "Attempts on other tenants that no audit log has, because too many pairs of user and tenant were counted",
+  "Attempts on other tenants missing from the audit logs because too many were being counted",
 );
 
-/** A user, and the tenant that they asked for. */
+/** A user and the tenant that they requested. */
 interface Pair {
   readonly tenants: ReadonlySet<string>;
-  /** Writes the entries, and never rejects. */
+  /** Writes the entries; never rejects. */
   readonly write: (count: number | undefined) => Promise<void>;
-  /** Since the last entry. */
+  /** Attempts since the last entry. */
   repeats: number;
   dueAt: number;
-  /** Its last entry waits, or is being written. */
+  /** Its last entry is waiting or being written. */
   busy: boolean;
 }
 
 export function createCrossTenantAudit(options: CrossTenantAuditOptions): CrossTenantAudit {
   const { log } = options;
   const countDropped = options.metrics.counter(dropped);
-  /** Whose minute ends first comes first. */
+  /** In the order in which their minutes end. */
   const pairs = new Map<string, Pair>();
   const pairsOf = new Map<string, number>();
   const waiting = new Fifo<() => Promise<void>>();
@@ -77,7 +78,7 @@ export function createCrossTenantAudit(options: CrossTenantAuditOptions): CrossT
       const work = waiting
         .shift()?.()
         .then(() => {
-          atWork.delete(work as Promise<void>); // it is assigned by then
+          atWork.delete(work as Promise<void>); // assigned by then
           writeNext();
         });
       if (!work) return;
@@ -92,7 +93,7 @@ export function createCrossTenantAudit(options: CrossTenantAuditOptions): CrossT
     });
     writeNext();
   };
-  /** Writes what was counted. */
+  /** Writes the count. */
   const flush = (pair: Pair): void => {
     write(pair, pair.repeats);
     pair.repeats = 0;
@@ -105,7 +106,7 @@ export function createCrossTenantAudit(options: CrossTenantAuditOptions): CrossT
       else pairsOf.set(tenant, count);
     }
   };
-  /** Looks at the pairs whose minute is over. One that nobody repeated is forgotten. */
+  /** Flushes the pairs whose minute is over, and forgets those without repeats. */
   const check = (): void => {
     const now = Date.now();
     for (const [name, pair] of pairs) {
@@ -128,7 +129,7 @@ export function createCrossTenantAudit(options: CrossTenantAuditOptions): CrossT
     countDropped.add();
     if (Date.now() - saidAt < minuteMs) return;
     saidAt = Date.now();
-    log.warn("Too many attempts on other tenants: the audit logs leave some out for now");
+    log.warn("Too many attempts on other tenants: the audit logs omit some");
   };
 
   return {
@@ -164,7 +165,7 @@ export function createCrossTenantAudit(options: CrossTenantAuditOptions): CrossT
   };
 }
 
-/** Tenants that don't exist are one: whoever tries names would otherwise be many pairs. */
+/** All tenants that don't exist count as one, so that guessing names doesn't make many pairs. */
 function pairOf({ user, userTenant, requestTenant }: CrossTenantAttempt) {
   const [from, to] = [userTenant?.id ?? "", requestTenant?.id ?? ""];
   return {
@@ -181,8 +182,8 @@ const actorOf = (user: string): AuditActor =>
     : { kind: "user", id: user };
 
 /**
- * What notes the attempt: in the platform's log, in that of the user's own tenant, and in that of the
- * tenant that was asked for, which learns neither who the user is (beyond an opaque id) nor whose.
+ * Records the attempt in the platform's log, in that of the user's own tenant, and in that of the
+ * requested tenant, which learns nothing of the user but an opaque id.
  */
 function entriesOf(
   { user, userTenant, requestTenant, named, request }: CrossTenantAttempt,

@@ -1,6 +1,6 @@
 /**
- * The sessions that have ended, for as long as a token of theirs could still be good. Every node has
- * them all, so that asking needs no query: read at first and after each gap, then told of each one
+ * The sessions that have ended, for as long as one of their tokens could still be valid. Every node
+ * has all of them in memory: read at the start and after each gap, then updated by announcements
  * (`session:<id>`).
  */
 import { type Kysely, sql } from "kysely";
@@ -16,18 +16,18 @@ export interface EndedSessions {
 
 export interface EndedSessionsOptions {
   readonly control: Kysely<ControlTables>;
-  /** No token counts for longer, whatever it was signed for. */
+  /** The maximum age of any token. */
   readonly accessTtlSeconds: number;
   readonly follow: FollowAnnouncements;
 }
 
-/** By how much clocks may differ. */
+/** Tolerance for differing clocks. */
 const marginSeconds = 60;
 
 export function createEndedSessions(options: EndedSessionsOptions): EndedSessions {
   const { control, follow } = options;
   const keptSeconds = options.accessTtlSeconds + marginSeconds;
-  /** When each was heard of, the oldest first. */
+  /** When each was announced, oldest first. */
   const ended = new Map<string, number>();
 
   const add = (id: string): void => {

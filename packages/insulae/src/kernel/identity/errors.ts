@@ -1,8 +1,8 @@
-/** What is answered to callers who are not who, or not allowed what, the route asks for. */
+/** Errors of authentication and authorisation. */
 import { AppError, defineError, type ErrorFactory } from "../lib/errors.ts";
 import type { Principal } from "./principal.ts";
 
-/** A 401 says how to authenticate (RFC 9110, section 11.6.1; RFC 6750, section 3). */
+/** A 401 names the authentication scheme (RFC 9110, section 11.6.1; RFC 6750, section 3). */
 const challenging = (error: ErrorFactory, challenge: string): ErrorFactory =>
   Object.assign(
     (detail?: Parameters<ErrorFactory>[0]) =>
@@ -30,7 +30,7 @@ export const invalidCredentials = challenging(
   defineError("invalid_credentials", 401, "Wrong e-mail, username or password"),
   "Bearer",
 );
-/** With `mfa_token`, `methods` and, where there is a passkey, `passkey`: what a browser asks for one. */
+/** With `mfa_token`, `methods` and, if there is a passkey, the options for it in `passkey`. */
 export const secondFactorRequired = challenging(
   defineError(
     "second_factor_required",
@@ -54,7 +54,7 @@ export const permissionDenied = defineError(
   403,
   "You lack the permission to do this",
 );
-/** Names the permission that the caller lacks. @param roles that have it, where the answer may tell. */
+/** @param roles those that have the permission, if the response may reveal them */
 export const needsPermission = (permission: string, roles?: readonly string[]): AppError =>
   permissionDenied({
     detail:
@@ -73,7 +73,7 @@ export const csrfRefused = defineError(
   "A change authenticated by a cookie needs the header X-CSRF-Token. Take its value from the log-in or GET /api/v1/auth/me.",
 );
 
-/** Any of these, to somebody who is known: the refusal is charged to them, not to their address. */
+/** An error for a known caller: the refusal is charged to them, not to their address. */
 export class CallerRefused extends AppError {
   readonly caller: Principal;
 

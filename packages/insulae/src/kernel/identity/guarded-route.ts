@@ -1,4 +1,7 @@
-/** What of a route's declaration decides who may call it; see `RouteOptions` in feature/route.ts. */
+/**
+ * The part of a route's declaration that decides who may call it; see `RouteOptions` in
+ * feature/route.ts.
+ */
 export interface GuardedRoute {
   readonly options: {
     readonly permission: string;
@@ -9,7 +12,7 @@ export interface GuardedRoute {
     readonly impersonators?: false;
     readonly orPlatform?: boolean;
     readonly socket?: { readonly ticketsFor: string };
-    /** Whether strangers get an answer of the route's own in place of `tenant_not_found`. */
+    /** Whether the route has a response of its own in place of `tenant_not_found`. */
     readonly unknownTenant?: unknown;
   };
 }

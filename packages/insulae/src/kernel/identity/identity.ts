@@ -6,8 +6,10 @@ import type { Principal } from "./principal.ts";
 export interface Identity {
   readonly tenant: Tenant | undefined;
   readonly user: Principal | undefined;
-  /** How they proved who they are; there if and only if `user` is. */
+  /** How they proved who they are; present if and only if `user` is. */
   readonly credential: Credential | undefined;
-  /** A stranger named a tenant that there is not; see `unknownTenant` of a route. */
+  /**
+   * An unauthenticated request named a tenant that does not exist; see a route's `unknownTenant`.
+   */
   readonly isUnknownTenant?: boolean;
 }

@@ -1,26 +1,28 @@
 /**
- * What operators do with the signing keys of the control plane. Every node hears of it (`keys`).
+ * Operators' actions on the control plane's signing keys. They are announced to every node
+ * (`keys`).
  *
- * A rotation overlaps: the new key is published at once and signs a little later, when whoever keeps
- * the list of keys for a while has it; the old ones verify until the last token that they signed
- * has expired.
+ * A rotation overlaps: the new key is published at once and signs a little later, when cached key
+ * lists have expired. The old ones verify until the last token they signed has expired.
  */
 import { type Kysely, sql } from "kysely";
 import { defineError } from "../lib/errors.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import { lockSigningKeys, newKey, type Sealer } from "./signing-keys.ts";
 
-/** For how long a new key is published before it signs: twice what the list may be cached for. */
+/**
+ * Seconds for which a new key is published before it signs: twice the cache lifetime of the list.
+ */
 export const publishedSeconds = 600;
 
 export interface RotationOptions {
   readonly sealer: Sealer;
   readonly accessTtlSeconds: number;
-  /** Whether the new key signs at once; verifiers elsewhere have to look it up. */
+  /** Whether the new key signs at once; verifiers elsewhere then have to look it up. */
   readonly now: boolean;
 }
 
-export const keyNotFound = defineError("key_not_found", 404, "There is no such signing key");
+export const keyNotFound = defineError("key_not_found", 404, "This signing key does not exist");
 export const lastKey = defineError(
   "last_key",
   409,
@@ -37,7 +39,7 @@ export interface KeyRow {
   readonly retiredAt: Date | undefined;
 }
 
-/** Makes a new key, and gives the others the time to go. @returns the new key's id */
+/** Creates a key and schedules the others' retirement. @returns the new key's id */
 export const rotateKeys = (
   control: Kysely<ControlTables>,
   { sealer, accessTtlSeconds, now }: RotationOptions,
@@ -50,7 +52,7 @@ export const rotateKeys = (
       .insertInto("control.signing_keys")
       .values({ ...key, signs_from: inSeconds(wait) })
       .execute();
-    // A minute for clocks that differ.
+    // A minute for differing clocks.
     const gone = inSeconds(wait + accessTtlSeconds + 60);
     await tx
       .updateTable("control.signing_keys")
@@ -62,7 +64,7 @@ export const rotateKeys = (
   });
 
 /**
- * Takes a key out: its tokens are refused from now on, on every node within a second.
+ * Retires a key: every node refuses its tokens within a second.
  *
  * @throws keyNotFound, lastKey
  */
@@ -84,7 +86,7 @@ export const retireKey = (control: Kysely<ControlTables>, id: string): Promise<v
       .execute();
   });
 
-/** All keys that there ever were, the newest first. */
+/** All keys, including retired ones, newest first. */
 export async function listKeys(control: Kysely<ControlTables>): Promise<KeyRow[]> {
   const rows = await control
     .selectFrom("control.signing_keys")

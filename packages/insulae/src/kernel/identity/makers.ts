@@ -1,6 +1,6 @@
 /**
- * Whoever sets something up that goes on without them (a webhook) answers for it: it may do what they
- * may at that moment, and nothing once they, or the key they showed, are gone.
+ * Whoever creates something that keeps running without them (a webhook) remains responsible for it:
+ * it has their current permissions, and none once they, or the key they used, are gone.
  */
 import { type Kysely, sql } from "kysely";
 import type { UserId } from "../lib/ids.ts";
@@ -9,21 +9,21 @@ import type { ControlTables } from "../schema/control-tables.ts";
 import type { Authority } from "./authority.ts";
 import type { Credential } from "./credential.ts";
 
-/** A user, and the machine's credential that they did it with, which may do less than they. */
+/** A user, and the machine credential they used, which may restrict them. */
 export interface Maker {
   readonly userId: UserId;
   readonly apiKeyId: string | null;
   readonly certificateId: string | null;
 }
 
-/** Who calls, as somebody who answers for what they make. */
+/** The caller, as the maker of what they create. */
 export const makerOf = ({ id }: { readonly id: UserId }, credential: Credential): Maker => ({
   userId: id,
   apiKeyId: credential.kind === "api_key" ? credential.keyId : null,
   certificateId: credential.kind === "certificate" ? credential.certificateId : null,
 });
 
-/** What the maker may do at present; undefined: they, or what they showed, are gone. */
+/** The maker's current permissions; undefined: they, or their credential, are gone. */
 export async function permissionsOfMaker(
   {
     authority,

@@ -1,16 +1,16 @@
 /**
- * This server as a client of outside OpenID Connect providers (OpenID Connect Core 1.0, Discovery 1.0,
- * RFC 9700), by `openid-client`, which sends and checks; here is what we insist on:
+ * The client for outside OpenID Connect providers (OpenID Connect Core 1.0, Discovery 1.0, RFC
+ * 9700), based on `openid-client`. Beyond what that checks:
  *
- * - Every request goes through `outbound`: the provider's addresses are chosen by a tenant.
- * - The provider's document has to name exactly the issuer that was configured, so an issuer that stands
- *   for many (`https://…/common`) is refused: its subjects would be anybody's.
- * - ID tokens are signed by a key of the provider's (RSA, ECDSA, EdDSA), never `none` and never by a
- *   shared secret, and the signature is verified although the token came by TLS.
- * - PKCE (S256), nonce, state, and RFC 9207's `iss` where the provider sends it.
+ * - All requests go through `outbound`, because tenants choose the providers' addresses.
+ * - The discovery document must name exactly the configured issuer, so a shared issuer
+ *   (`https://…/common`) is refused: its subjects could be anybody's.
+ * - ID tokens are signed with a key of the provider (RSA, ECDSA, EdDSA), never `none` or a shared
+ *   secret; the signature is verified even though the token came over TLS.
+ * - PKCE (S256), nonce, state, and RFC 9207's `iss` if the provider sends it.
  *
- * The document is kept for five minutes. The keys are not: a sign-in asks for them anew, and so a
- * rotation needs nothing.
+ * The document is cached for five minutes. Keys are fetched for each sign-in, so a rotation needs
+ * no handling.
  */
 import {
   AuthorizationResponseError,
@@ -49,7 +49,7 @@ export const providerRefused = defineError(
   "The identity provider did not sign you in. Try again, or ask your administrator.",
 );
 
-/** A provider as a tenant has configured it. */
+/** A provider as configured by a tenant. */
 export interface OidcProvider {
   readonly tenantId: TenantId;
   readonly issuer: string;
@@ -57,40 +57,40 @@ export interface OidcProvider {
   readonly sealedSecret: string;
 }
 
-/** What makes one sign-in different from all others. */
+/** The unique values of one sign-in. */
 export interface OidcFlow {
   readonly state: string;
   readonly nonce: string;
-  /** PKCE's. */
+  /** For PKCE. */
   readonly verifier: string;
   readonly redirectUri: string;
 }
 
-/** Who somebody is, as the provider says. */
+/** The person's identity according to the provider. */
 export interface OutsideIdentity {
   readonly issuer: string;
   readonly subject: string;
-  /** The address together with what the same answer says of it. */
+  /** The address and its verification from the same response. */
   readonly email: { readonly address: unknown; readonly verified: unknown };
   readonly claims: Readonly<Record<string, unknown>>;
 }
 
 export interface OidcClient {
-  /** A client's secret as it is stored; good for that tenant only. */
+  /** Encrypts a client secret, for this tenant only. */
   seal(tenantId: TenantId, secret: string): string;
-  /** @returns the issuer, as it names itself. @throws providerUnavailable, providerFaulty */
+  /** @returns the issuer as it names itself. @throws providerUnavailable, providerFaulty */
   discover(issuer: string): Promise<string>;
-  /** Where to send the browser. @throws providerUnavailable, providerFaulty */
+  /** The URL to send the browser to. @throws providerUnavailable, providerFaulty */
   authorizationUrl(
     provider: OidcProvider,
     flow: OidcFlow,
     asked: { readonly scopes: readonly string[]; readonly acr: readonly string[] },
   ): Promise<URL>;
   /**
-   * Redeems what the browser brought back.
+   * Completes the sign-in with the callback's parameters.
    *
-   * @param answer the query of the callback. @param wanted claims; if the ID token lacks one of them,
-   *   the provider is asked for more (UserInfo).
+   * @param answer the query of the callback
+   * @param wanted claims; if the ID token lacks one, UserInfo is requested
    * @throws providerRefused, providerUnavailable, providerFaulty
    */
   redeem(
@@ -104,9 +104,9 @@ export interface OidcClient {
 export interface OidcClientOptions {
   readonly outbound: Outbound;
   readonly secrets: Pick<Secrets, "seal" | "open">;
-  /** Whether a provider may be without TLS; the outbound decides where. */
+  /** Whether providers may be without TLS; `outbound` decides where. */
   readonly allowInsecure: boolean;
-  /** For each request of a sign-in: the keys, the tokens, perhaps more claims. */
+  /** For each request of a sign-in: keys, tokens, UserInfo. */
   readonly timeoutMs?: number;
 }
 
@@ -118,7 +118,7 @@ const algorithms = [
   ...["ES256", "ES384", "ES512", "EdDSA", "Ed25519"],
 ];
 
-/** A secret is sealed for its tenant, so that it can't be put in another tenant's row. */
+/** Binds a secret to its tenant, so it is useless in another tenant's row. */
 const purposeOf = (tenantId: TenantId) => `identity-provider:${tenantId}`;
 
 export function createOidcClient(options: OidcClientOptions): OidcClient {
@@ -134,9 +134,10 @@ export function createOidcClient(options: OidcClientOptions): OidcClient {
     const supported = document.id_token_signing_alg_values_supported ?? ["RS256"];
     const usable = supported.filter((name) => algorithms.includes(name));
     if (document.issuer !== issuer && document.issuer !== `${issuer}/`) {
-      throw new Error(`it says that its issuer is ${document.issuer}`);
+      throw new Error(`it names the issuer ${document.issuer}`);
     }
-    if (usable.length === 0) throw new Error("its ID tokens are signed in no way that we accept");
+    if (usable.length === 0)
+      throw new Error("it supports none of the accepted ID token signature algorithms");
     refuseFaulty(document, allowInsecure);
     return { ...document, id_token_signing_alg_values_supported: usable };
   };
@@ -155,14 +156,14 @@ export function createOidcClient(options: OidcClientOptions): OidcClient {
 
   const documentOf = async (issuer: string): Promise<ServerMetadata> => {
     const document = await documents.find(issuer, () => load(issuer));
-    if (!document) throw new Error("a load always gives one");
+    if (!document) throw new Error("loading returned no document");
     return document;
   };
 
   const configure = async (provider: OidcProvider): Promise<Configuration> => {
     const document = await documentOf(provider.issuer);
     const secret = secrets.open(purposeOf(provider.tenantId), provider.sealedSecret);
-    // What a provider that says nothing expects (OpenID Connect Discovery 1.0, section 3).
+    // The default (OpenID Connect Discovery 1.0, section 3).
     const methods = document.token_endpoint_auth_methods_supported ?? ["client_secret_basic"];
     const authenticate = methods.includes("client_secret_basic")
       ? ClientSecretBasic(secret)
@@ -204,7 +205,7 @@ export function createOidcClient(options: OidcClientOptions): OidcClient {
           idTokenExpected: true,
         });
         const told = tokens.claims();
-        if (!told) throw new Error("there is no ID token");
+        if (!told) throw new Error("the ID token is missing");
         refuseOtherAudiences(told, provider.clientId);
         if (!isSubject(told.sub)) throw new Error("its subject is not 1 to 255 ASCII characters");
         const { issuer, userinfo_endpoint: more } = configuration.serverMetadata();
@@ -224,7 +225,10 @@ export function createOidcClient(options: OidcClientOptions): OidcClient {
   };
 }
 
-/** What no sign-in could work with; a document may leave out what has a default (Discovery 1.0). */
+/**
+ * Refuses a document with which no sign-in could work. Members with a default may be absent
+ * (Discovery 1.0).
+ */
 function refuseFaulty(document: ServerMetadata, allowInsecure: boolean): void {
   const endpoints = ["authorization_endpoint", "token_endpoint", "jwks_uri"] as const;
   for (const name of [...endpoints, "userinfo_endpoint"] as const) {
@@ -233,7 +237,7 @@ function refuseFaulty(document: ServerMetadata, allowInsecure: boolean): void {
     const url = typeof text === "string" && URL.canParse(text) ? new URL(text) : undefined;
     const secure = url?.protocol === "https:" || (allowInsecure && url?.protocol === "http:");
     if (!url || !secure || url.username || url.password) {
-      throw new Error(`its ${name} is no address that can be used`);
+      throw new Error(`its ${name} is not a usable URL`);
     }
   }
   const needed = {
@@ -245,12 +249,15 @@ function refuseFaulty(document: ServerMetadata, allowInsecure: boolean): void {
     const theirs: unknown = document[name];
     if (theirs === undefined) continue;
     if (!Array.isArray(theirs) || !ours.some((one) => theirs.includes(one))) {
-      throw new Error(`its ${name} has none of ${ours.join(", ")}`);
+      throw new Error(`its ${name} includes none of ${ours.join(", ")}`);
     }
   }
 }
 
-/** OpenID Connect Core 1.0, section 3.1.3.7, 3 to 5: a token for somebody else as well could come from them. */
+/**
+ * OpenID Connect Core 1.0, section 3.1.3.7, steps 3 to 5: another audience could have passed the
+ * token on.
+ */
 function refuseOtherAudiences(
   { aud, azp }: { readonly aud: string | string[]; readonly azp?: unknown },
   ours: string,
@@ -263,7 +270,7 @@ function refuseOtherAudiences(
 /** OpenID Connect Core 1.0, section 2: "It MUST NOT exceed 255 ASCII characters in length." */
 const isSubject = (sub: string): boolean => /^[\x20-\x7e]{1,255}$/.test(sub) && sub.trim() !== "";
 
-/** What went wrong, as a client may know it; the cause is for the log. */
+/** Translates to the error that clients see; the cause goes to the log. */
 async function translated<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
@@ -285,7 +292,7 @@ function errorFor(cause: unknown): AppError {
 }
 
 function* causesOf(error: unknown): Generator<unknown> {
-  // Deeper than any library nests them, and a bound for one that nests in a circle.
+  // A bound against cycles; deeper than any library nests causes.
   for (let depth = 0, at = error; at !== undefined && depth < 10; depth += 1) {
     yield at;
     at = typeof at === "object" && at !== null && "cause" in at ? at.cause : undefined;

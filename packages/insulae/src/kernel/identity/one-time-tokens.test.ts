@@ -19,7 +19,7 @@ const issue = (subject: Subject, purpose = "verify-email", ttlSeconds = 60) =>
   tokens.issue({ purpose, subject, ttlSeconds, detail: { email: "ada@example.org" } });
 
 describe("a one-time token", () => {
-  it("works once, and says whose it is and what it was issued for", async () => {
+  it("works once, and returns its subject and detail", async () => {
     const subject = anAccount();
     const token = await issue(subject);
     expect(token).toMatch(/^[\w-]{43}$/);
@@ -30,7 +30,7 @@ describe("a one-time token", () => {
     expect(await tokens.find("verify-email", token)).toBeUndefined();
   });
 
-  it("is given to one of ten who use it at once", async () => {
+  it("works for one of ten concurrent users", async () => {
     const token = await issue(anAccount());
     const results = await Promise.all(
       Array.from({ length: 10 }, () => tokens.redeem("verify-email", token)),
@@ -38,21 +38,21 @@ describe("a one-time token", () => {
     expect(results.filter(Boolean)).toHaveLength(1);
   });
 
-  it("is good for its purpose only", async () => {
+  it("is valid for its purpose only", async () => {
     const token = await issue(anAccount());
     expect(await tokens.find("password-reset", token)).toBeUndefined();
     expect(await tokens.redeem("password-reset", token)).toBeUndefined();
     expect(await tokens.redeem("verify-email", token)).toBeDefined();
   });
 
-  it("that is one of several leaves the older ones good", async () => {
+  it("that is one of several leaves older ones valid", async () => {
     const subject = anAccount();
     const one = { purpose: "ticket", subject, ttlSeconds: 60, several: true };
     const all = [await tokens.issue(one), await tokens.issue(one)];
     for (const token of all) expect(await tokens.redeem("ticket", token)).toBeDefined();
   });
 
-  it("takes the place of the older one of the same purpose and subject, and of no other", async () => {
+  it("replaces the older one of the same purpose and subject, and no other", async () => {
     const subject = anAccount();
     const [old, reset, foreign] = [
       await issue(subject),
@@ -83,7 +83,7 @@ describe("a one-time token", () => {
     expect(await tokens.redeem("verify-email", kept)).toBeDefined();
   });
 
-  it("is issued in the caller's transaction, and gone with it", async () => {
+  it("is issued in the caller's transaction, and rolled back with it", async () => {
     let token = "";
     const failing = installation.control.transaction().execute(async (tx) => {
       token = await tokens.issue(
@@ -97,7 +97,7 @@ describe("a one-time token", () => {
     expect(await tokens.find("verify-email", token)).toBeUndefined();
   });
 
-  it("of a user goes with its tenant", async () => {
+  it("of a user is deleted with the tenant", async () => {
     const { id: tenantId } = await installation.control
       .insertInto("control.tenants")
       .values({ key: "gone", slug: "gone", name: "Gone", settings: "{}", owner_account_id: null })
@@ -108,7 +108,7 @@ describe("a one-time token", () => {
     expect(await tokens.find("verify-email", token)).toBeUndefined();
   });
 
-  it("is nowhere in the database", async () => {
+  it("is not stored in the database", async () => {
     const token = await issue(anAccount());
     const { rows } = await sql<{ found: string }>`
       select to_jsonb(t)::text as found from control.one_time_tokens t`.execute(

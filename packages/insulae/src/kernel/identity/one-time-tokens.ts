@@ -1,10 +1,10 @@
 /**
- * Tokens that are sent to somebody and work once: 256 random bits, of which only a hash is stored,
- * for one purpose and one subject, for a limited time. A new one takes the place of the older one of
- * the same purpose, unless it is one of several, and using one deletes it, in one statement: of any
- * number of attempts at once, one succeeds.
+ * One-time tokens that are sent to somebody: 256 random bits, stored as a hash, for one purpose and
+ * subject and a limited time. A new token replaces the older one of the same purpose, unless
+ * `several`. Redeeming deletes it in one statement: of any number of concurrent attempts, one
+ * succeeds.
  *
- * A fast hash is enough: there is nothing to guess in 256 random bits.
+ * A fast hash suffices: 256 random bits can't be guessed.
  */
 import { createHash, randomBytes } from "node:crypto";
 import { type Kysely, sql } from "kysely";
@@ -13,13 +13,13 @@ import type { ControlTables } from "../schema/control-tables.ts";
 import { type Subject, subjectOf } from "./subject.ts";
 
 export interface NewOneTimeToken {
-  /** `verify-email`, `password-reset`, …: a token is good for nothing else. */
+  /** `verify-email`, `password-reset`, …: the token is valid for nothing else. */
   readonly purpose: string;
   readonly subject: Subject;
   readonly ttlSeconds: number;
-  /** What it is issued for, such as the e-mail it goes to; given back when it is redeemed. */
+  /** Returned on redemption, such as the e-mail it was sent to. */
   readonly detail?: Readonly<Record<string, string>>;
-  /** Older ones stay good: for what one person does on two devices at once. Default false. */
+  /** Keep older tokens valid: for one person on two devices at once. Default false. */
   readonly several?: boolean;
 }
 
@@ -30,16 +30,16 @@ export interface OneTimeToken {
 
 type Control = Kysely<ControlTables>;
 
-/** The last argument is the transaction to work in; without one, each is a statement of its own. */
+/** The last argument is the transaction to use; without it, each call is a statement of its own. */
 export interface OneTimeTokens {
-  /** @returns the token, which is nowhere else. */
+  /** @returns the token, which is stored only as a hash */
   issue(token: NewOneTimeToken, tx?: Control): Promise<string>;
-  /** Whether it could be redeemed; it stays as it is. */
+  /** Returns the token without using it up. */
   find(purpose: string, token: string, tx?: Control): Promise<OneTimeToken | undefined>;
   /** Uses it up. Undefined if it is unknown, used, expired, replaced, or for another purpose. */
   redeem(purpose: string, token: string, tx?: Control): Promise<OneTimeToken | undefined>;
   revoke(purpose: string, subject: Subject, tx?: Control): Promise<void>;
-  /** Deletes those that have expired. */
+  /** Deletes expired tokens. */
   sweep(): Promise<void>;
 }
 

@@ -27,7 +27,7 @@ describe("passwords", () => {
     expect(await passwords.verify("secure_password_124", one)).toBe(false);
   });
 
-  it("have 8 to 128 characters, counted as people count them", async () => {
+  it("have 8 to 128 characters, counted as users perceive them", async () => {
     const { hash } = createPasswords(cheap);
     expect(await code(hash("kq7zw2m"))).toBe(weakPassword.code);
     expect(await code(hash("🦊🐻🦁🐮🐷🐸🐵"))).toBe(weakPassword.code);
@@ -46,14 +46,14 @@ describe("passwords", () => {
   });
 
   it("of a megabyte are refused before anything is hashed", async () => {
-    // A queue that refuses everything shows that no hash was even asked for.
+    // A queue that refuses everything proves that no hash was requested.
     const passwords = createPasswords({ ...cheap, concurrency: 0, queue: 0 });
     const huge = "aB3".repeat(350_000);
     expect(await code(passwords.hash(huge))).toBe(weakPassword.code);
     expect(await passwords.verify(huge, undefined)).toBe(false);
   });
 
-  it("that everybody tries first are refused in any case and any width", async () => {
+  it("that are among the most common are refused in any case and width", async () => {
     const { hash } = createPasswords(cheap);
     const common = [
       "password",
@@ -72,13 +72,13 @@ describe("passwords", () => {
     }
   });
 
-  it("are the same password however they were typed", async () => {
+  it("are the same however they were typed", async () => {
     const passwords = createPasswords(cheap);
     const hash = await passwords.hash("Zürich-Löwe".normalize("NFD"));
     expect(await passwords.verify("Zürich-Löwe".normalize("NFC"), hash)).toBe(true);
   });
 
-  it("verify for every acceptable text, and for no other", async () => {
+  it("verify for every acceptable text and no other", async () => {
     const passwords = createPasswords(cheap);
     const text = fc.string({ unit: "grapheme", minLength: 9, maxLength: 40 });
     const candidate = text
@@ -96,7 +96,7 @@ describe("passwords", () => {
     );
   });
 
-  it("are false, after the work of a hash, where there is none to compare with", async () => {
+  it("are false after the work of a hash if there is none to compare", async () => {
     const passwords = createPasswords({ concurrency: 1 });
     const hash = await passwords.hash("secure_password_123");
     const timed = (hash: string | undefined) =>
@@ -123,7 +123,7 @@ describe("passwords", () => {
 });
 
 describe("bcrypt", () => {
-  it("hashes verify, whatever new ones are made by", async () => {
+  it("hashes verify, whatever algorithm new ones use", async () => {
     const passwords = createPasswords(cheap);
     const made = await hash("correct horse battery", 4);
     for (const prefix of ["2a", "2b", "2y"]) {
@@ -133,7 +133,7 @@ describe("bcrypt", () => {
     }
   });
 
-  it("is what they must have who say so, up to 72 bytes and never in part", async () => {
+  it("can be configured, for up to 72 bytes and never truncated", async () => {
     const passwords = createPasswords({ algorithm: "bcrypt", bcryptCost: 4 });
     const longest = `${"0123456789abcdef".repeat(4)}01234567`;
     const stored = await passwords.hash(longest);
@@ -146,7 +146,7 @@ describe("bcrypt", () => {
     expect(await code(passwords.hash("password1"))).toBe(weakPassword.code);
   });
 
-  it("takes as long where there is nobody", async () => {
+  it("takes as long for unknown users", async () => {
     const passwords = createPasswords({ algorithm: "bcrypt", bcryptCost: 10, concurrency: 1 });
     const stored = await passwords.hash("correct horse battery");
     const timed = (known: string | undefined) =>
@@ -162,7 +162,7 @@ describe("bcrypt", () => {
     expect(Math.min(...nobody)).toBeGreaterThan(Math.min(...wrong) / 2);
   });
 
-  it("runs within the same bound", async () => {
+  it("is subject to the same concurrency limit", async () => {
     const passwords = createPasswords({
       algorithm: "bcrypt",
       bcryptCost: 6,
@@ -179,7 +179,7 @@ describe("bcrypt", () => {
 describe("a hash is renewed", () => {
   const password = "correct horse battery";
 
-  it("when it is of another kind or cost than new ones are, and only then", async () => {
+  it("when its algorithm or cost differs from new ones, and only then", async () => {
     const argon2 = createPasswords(cheap);
     const dearer = createPasswords({ memoryKib: 16, passes: 1 });
     const bcrypt = createPasswords({ algorithm: "bcrypt", bcryptCost: 4 });
@@ -200,7 +200,7 @@ describe("a hash is renewed", () => {
     }
   });
 
-  it("not where bcrypt could not hold the password, nor while others wait", async () => {
+  it("not if bcrypt could not hold the password, nor while others wait", async () => {
     const long = "0123456789abcdef".repeat(8);
     const stored = await createPasswords(cheap).hash(long);
     const bcrypt = createPasswords({ algorithm: "bcrypt", bcryptCost: 4 });
@@ -222,7 +222,7 @@ describe("a flood of log-ins", () => {
     expect(await passwords.verify("and later it works again", undefined)).toBe(false);
   });
 
-  it("of one tenant leaves the others their turns, and room to wait", async () => {
+  it("of one tenant leaves other tenants their turns and room to wait", async () => {
     const passwords = createPasswords({ concurrency: 1, queue: 64 });
     const tenant = (id: string, ownerAccountId?: string) =>
       passwords.of({ id, ownerAccountId } as Pick<Tenant, "id" | "ownerAccountId">);
@@ -263,7 +263,7 @@ describe("a flood of log-ins", () => {
     expect(served).toHaveLength(65);
   });
 
-  it("is told when to try again", async () => {
+  it("is told when to retry", async () => {
     const { hash } = createPasswords({ ...cheap, concurrency: 0, queue: 0 });
     await expect(hash("secure_password_123")).rejects.toMatchObject({
       status: 503,

@@ -1,11 +1,11 @@
 /**
- * Passwords: what is accepted, and Argon2id (or bcrypt, for those who must) in a bounded number of
- * threads. Hashes of both kinds are verified, whichever is made.
+ * Password rules and hashing: Argon2id (or bcrypt where required) on a bounded number of threads.
+ * Hashes of both kinds can be verified.
  *
- * A hash takes some 20 ms of one core and 19 MiB. So no more run at once than there are cores, a
- * short queue waits, in which tenants take turns, and what comes beyond is told to try again (whoever has most waiting first): a flood of
- * log-ins costs the attacker replies, not everybody else their latency. Each log-in costs one hash,
- * whether or not there is such a user, so that time tells nothing.
+ * A hash takes some 20 ms of a core and 19 MiB. So at most as many run as there are cores; a short
+ * queue waits, in which tenants take turns, and beyond it the tenant with the most waiting is told
+ * to retry: a flood of log-ins costs the attacker responses, not everybody else latency. Each
+ * log-in costs one hash whether or not the user exists, so timing reveals nothing.
  */
 import { randomBytes } from "node:crypto";
 import { availableParallelism } from "node:os";
@@ -30,49 +30,50 @@ export const weakPassword = defineError(
 export { serverBusy as passwordsBusy };
 
 export interface Passwords {
-  /** The same in the tenant's turn; without `of`, or of no tenant, it is the platform's. */
+  /** The same, queued as the tenant; without `of`, or without a tenant, as the platform. */
   of(tenant: Pick<Tenant, "id" | "ownerAccountId"> | undefined): Passwords;
   /**
-   * Hashes a password that somebody chose.
+   * Hashes a newly chosen password.
    *
-   * @throws weakPassword if it is too short, too long, or among the most common ones.
+   * @throws weakPassword if it is too short, too long, or among the most common ones
    * @throws passwordsBusy, tooManyAtOnce
    */
   hash(password: string): Promise<string>;
   /**
-   * Whether the password has this hash. Without one (no such user, or one without a password) it
-   * takes as long and is false.
+   * Whether the password matches the hash. Without a hash (no such user, or no password) it takes
+   * as long and is false.
    *
    * @throws passwordsBusy, tooManyAtOnce
    */
   verify(password: string, hash: string | null | undefined): Promise<boolean>;
   /**
-   * A new hash of a password that was verified with this one, if one would be made otherwise now: by
-   * another algorithm, or at another cost. Undefined if it is as it should be, or if now is not the
-   * time.
+   * A new hash of a password just verified, if the current algorithm or cost differs. Undefined if
+   * the hash is up to date, or the queue is full.
    */
   renew(password: string, hash: string): Promise<string | undefined>;
 }
 
 export interface PasswordOptions {
-  /** How many hashes run at once. */
+  /** The maximum of concurrent hashes. */
   readonly concurrency?: number;
-  /** How many more may wait; at 40 hashes a second and core, 64 wait about a second on two. */
+  /**
+   * How many more may wait. At 40 hashes per second and core, 64 wait about a second on two cores.
+   */
   readonly queue?: number;
-  /** Counts the hashes. */
+  /** For counting hashes. */
   readonly metrics?: Metrics;
-  /** Argon2's m in KiB and t. Only tests have a reason to change them. */
+  /** Argon2's m in KiB and t; changed only in tests. */
   readonly memoryKib?: number;
   readonly passes?: number;
-  /** What new hashes are made by. Default Argon2id. */
+  /** For new hashes. Default Argon2id. */
   readonly algorithm?: "argon2id" | "bcrypt" | undefined;
-  /** Each one more doubles the work; 12 takes some 200 ms. */
+  /** Each increment doubles the work; 12 takes some 200 ms. */
   readonly bcryptCost?: number | undefined;
 }
 
 /**
- * A hash runs in libuv's thread pool (4 threads unless UV_THREADPOOL_SIZE says otherwise), which
- * also reads files and resolves names: one thread is always left to these.
+ * Hashes run in libuv's thread pool (4 threads by default, see UV_THREADPOOL_SIZE), which also
+ * reads files and resolves names; one thread is always left to these.
  */
 export const hashesAtATime = (): number => {
   const threads = Number(process.env.UV_THREADPOOL_SIZE) || 4;
@@ -81,7 +82,7 @@ export const hashesAtATime = (): number => {
 
 const busy: readonly string[] = [serverBusy.code, tooManyAtOnce.code];
 
-/** Of those that wait, how many may be one tenant's. */
+/** The maximum of waiting hashes per tenant. */
 const tenantQueue = 32;
 
 const hashes = counter(
@@ -109,13 +110,13 @@ export function createPasswords(options: PasswordOptions = {}): Passwords {
   const count = options.metrics?.counter(hashes);
   let common: Promise<ReadonlySet<string>> | undefined;
   const bcrypt = algorithm === "bcrypt";
-  // Nobody knows a password of it; it costs what the others cost.
+  // Matches no known password; costs the same as real hashes.
   const decoy = bcrypt
     ? bcryptDecoy(bcryptCost)
     : phc(memoryKib, passes, randomBytes(16), randomBytes(32));
   const asMadeNow = bcrypt
-    ? new RegExp(`^\\$2[aby]\\$${String(bcryptCost).padStart(2, "0")}\\$`) // Bounded: nothing repeats.
-    : new RegExp(`^\\$argon2id\\$v=19\\$m=${memoryKib},t=${passes},p=1\\$`); // Bounded: nothing repeats.
+    ? new RegExp(`^\\$2[aby]\\$${String(bcryptCost).padStart(2, "0")}\\$`) // Bounded: no repetition.
+    : new RegExp(`^\\$argon2id\\$v=19\\$m=${memoryKib},t=${passes},p=1\\$`); // Bounded: no repetition.
 
   const of: Passwords["of"] = (tenant) => {
     const holder = holderOf(tenant);
@@ -140,7 +141,7 @@ export function createPasswords(options: PasswordOptions = {}): Passwords {
       async verify(password, hash) {
         if (isTooLong(password)) return false;
         const tried = normalise(password);
-        // bcrypt would compare the first 72 bytes only.
+        // bcrypt would compare only the first 72 bytes.
         const known = hash && isKnown(hash, tried) ? hash : undefined;
         const compared = known ?? decoy;
         const right = await exclusively(() =>
@@ -161,7 +162,7 @@ export function createPasswords(options: PasswordOptions = {}): Passwords {
   return of(undefined);
 }
 
-/** 22 characters of salt and 31 of hash, whose last ones carry fewer bits than the others. */
+/** 22 characters of salt and 31 of hash; the last one of each carries fewer bits. */
 const bcryptDecoy = (cost: number): string => {
   const random = randomBytes(26).toString("hex");
   return `$2b$${String(cost).padStart(2, "0")}$${random.slice(0, 21)}e${random.slice(21, 51)}.`;
@@ -171,18 +172,15 @@ const maxBcryptBytes = 72;
 
 const isBeyondBcrypt = (password: string): boolean => Buffer.byteLength(password) > maxBcryptBytes;
 
-/** Whether the password can have the hash: its kind is known, and takes all of the password. */
+/** Whether the hash is of a known kind that takes the whole password into account. */
 const isKnown = (hash: string, password: string): boolean =>
   hash.startsWith("$argon2id$") ||
   (/^\$2[abxy]\$(0[4-9]|1\d)\$[./A-Za-z0-9]{53}$/.test(hash) && !isBeyondBcrypt(password));
 
-/**
- * NIST SP 800-63B, 3.1.1.2: a password typed on another keyboard is the same password, and a
- * character is a code point.
- */
+/** NIST SP 800-63B, section 3.1.1.2: passwords are normalised, and characters are code points. */
 const normalise = (password: string): string => normalised(password);
 
-// Code units first: what is longer than this is not even counted, let alone normalised.
+// Check code units first, so that huge inputs are not even normalised.
 const isTooLong = (password: string): boolean => isLonger(password, maxPasswordLength);
 
 function acceptable(password: string): string {
@@ -197,7 +195,7 @@ function acceptable(password: string): string {
   return chosen;
 }
 
-/** What stands in examples in place of a password, such as `at-least-eight-characters`. */
+/** Placeholders from examples, such as `at-least-eight-characters`. */
 const placeholder =
   /^(at[-_ ]least[-_ ]|(please[-_ ])?(change|replace)[-_ ]?(me|this)|(your|my|secret|admin|example)[-_ ]?password$|<.*>$)/i;
 

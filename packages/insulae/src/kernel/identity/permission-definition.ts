@@ -1,13 +1,13 @@
 /** Who holds a permission that a feature declares. */
 
-/** The system roles, most powerful first. What is given to one is held by all before it. */
+/** The system roles, most powerful first. Each holds all permissions of those after it. */
 export const systemRoles = ["owner", "admin", "manager", "user", "viewer"] as const;
 export type SystemRole = (typeof systemRoles)[number];
 
 export interface PermissionDefinition {
   readonly description: string;
-  /** The least of the system roles that holds it. */
+  /** The least powerful system role that holds it. */
   readonly role: SystemRole;
-  /** Other names that it goes by where roles and API keys are given permissions. */
+  /** Other names accepted when granting permissions to roles and API keys. */
   readonly aliases?: readonly string[];
 }

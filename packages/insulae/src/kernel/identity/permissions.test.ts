@@ -28,11 +28,11 @@ describe("the system roles", () => {
     ["viewer", ["notes:read"]],
     ["nobody", []],
     ["constructor", []],
-  ])("hold what is given to them and to those below: %s", (role, expected) => {
+  ])("have their own permissions and those of the roles below: %s", (role, expected) => {
     expect([...permissions.of(role)].sort()).toEqual(expected);
   });
 
-  it("are in order", () => {
+  it("are ordered", () => {
     expect(isAtLeast("owner", "admin")).toBe(true);
     expect(isAtLeast("admin", "admin")).toBe(true);
     expect(isAtLeast("manager", "admin")).toBe(false);
@@ -42,12 +42,12 @@ describe("the system roles", () => {
 });
 
 describe("permissions", () => {
-  it("are added by custom roles; those that no feature declares count for nothing", () => {
+  it("are added by custom roles; undeclared ones are ignored", () => {
     const held = permissions.of("viewer", ["bills:pay", "ghosts:chase", "notes:read"]);
     expect([...held].sort()).toEqual(["bills:pay", "notes:read"]);
   });
 
-  it("are found by name, by alias and by an id that is made of the name", () => {
+  it("are found by name, alias, and an id derived from the name", () => {
     const id = uuidV5("notes:purge");
     for (const reference of ["notes:purge", "PurgeNotes", id, id.toUpperCase()]) {
       expect(permissions.find(reference)).toMatchObject({ id, name: "notes:purge" });

@@ -1,6 +1,6 @@
 /**
- * What permissions there are, and who holds them. Features declare permissions, each with the least
- * system role that holds it; a custom role of a tenant adds some to what a user's system role gives.
+ * The permissions that features declare, each with the least powerful system role that holds it. A
+ * tenant's custom roles add to a user's system role.
  */
 
 import { uuidV5 } from "../lib/uuid.ts";
@@ -16,7 +16,7 @@ export interface Permission {
   /** `resource:action` */
   readonly name: string;
   readonly description: string;
-  /** The least of the system roles that holds it. */
+  /** The least powerful system role that holds it. */
   readonly role: SystemRole;
   readonly aliases: readonly string[];
 }
@@ -26,22 +26,21 @@ export interface Permissions {
   /** @param reference its name, an alias or its id */
   find(reference: string): Permission | undefined;
   /**
-   * The permissions of a system role (an unknown one has none) and of what custom roles add. What no
-   * feature declares any more counts for nothing.
+   * The permissions of a system role (an unknown one has none) plus those added by custom roles.
+   * Permissions that no feature declares any more are ignored.
    */
   of(role: string, added?: readonly string[]): ReadonlySet<string>;
   /** The system roles that hold it. */
   rolesWith(name: string): readonly SystemRole[];
 }
 
-/** Whether a system role is at least as powerful as another; never so for a role unknown here. */
+/** Whether a system role is at least as powerful as another; false for unknown roles. */
 export const isAtLeast = (role: string, other: string): boolean => {
   const order: readonly string[] = systemRoles;
   const rank = order.indexOf(role);
   return rank >= 0 && rank <= order.indexOf(other);
 };
 
-/** The permissions that the features declare. */
 export function createPermissions(
   features: readonly { readonly permissions: ReadonlyMap<string, PermissionDefinition> }[],
 ): Permissions {

@@ -1,16 +1,16 @@
-/** Which routes are for the person themself, and no machine or impersonator: see `personal` of a route. */
+/** Which routes are closed to machines or impersonators; see a route's `personal`. */
 import type { GuardedRoute } from "./guarded-route.ts";
 
-/** It names no permission, so it is about whoever calls. */
+/** A route without a named permission is about the caller. */
 const isAboutCaller = ({ options: { permission } }: GuardedRoute): boolean =>
   permission === "authenticated" || permission === "platform";
 
 const isPersonal = (route: GuardedRoute): boolean => route.options.personal ?? isAboutCaller(route);
 
-/** Whether it is open to administrators who act as somebody else. */
+/** Whether impersonating administrators may call it. */
 export const takesImpersonators = (route: GuardedRoute): boolean =>
   !isPersonal(route) && route.options.impersonators !== false;
 
-/** Whether it is open to API keys and client certificates, which have permissions and nothing else. */
+/** Whether API keys and client certificates may call it. */
 export const takesMachines = (route: GuardedRoute): boolean =>
   !isPersonal(route) && !isAboutCaller(route);

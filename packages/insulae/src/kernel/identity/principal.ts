@@ -1,6 +1,6 @@
 import type { AccountId, TenantId, UserId } from "../lib/ids.ts";
 
-/** Who is calling, in the one context that the token is valid in: a tenant, or the core. */
+/** Who a request acts as, in the context where the credential is valid: a tenant, or the core. */
 export type Principal = TenantPrincipal | CorePrincipal;
 
 export interface TenantPrincipal {
@@ -10,7 +10,7 @@ export interface TenantPrincipal {
   readonly email: string;
   readonly role: string;
   readonly permissions: ReadonlySet<string>;
-  /** Changes when all their sessions end; those of an earlier epoch are over. */
+  /** Changes when all their sessions end; see authority.ts. */
   readonly epoch: string;
 }
 

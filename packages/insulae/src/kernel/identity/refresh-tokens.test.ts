@@ -16,7 +16,7 @@ const anyToken = fc
   }));
 
 describe("a refresh token", () => {
-  it("is read as it was written, and only by who has the same secret", () => {
+  it("parses to the same token, only with the same secret", () => {
     fc.assert(
       fc.property(anyToken, (token) => {
         expect(tokens.parse(tokens.print(token))).toEqual(token);
@@ -25,7 +25,7 @@ describe("a refresh token", () => {
     );
   });
 
-  it("with anything changed, added or left out is none", () => {
+  it("with anything changed, added or removed is invalid", () => {
     const letter = fc.constantFrom(..."Aaz09-_.=+/ \0é");
     fc.assert(
       fc.property(anyToken, fc.nat(200), fc.nat(3), letter, (token, place, removed, added) => {
@@ -39,7 +39,7 @@ describe("a refresh token", () => {
     );
   });
 
-  it("is not whatever somebody sends", () => {
+  it("can't be forged", () => {
     const garbage = fc.oneof(
       fc.string(),
       fc.base64String().map((text) => `ir_${text}`),
@@ -50,7 +50,7 @@ describe("a refresh token", () => {
     fc.assert(fc.property(garbage, (text) => tokens.parse(text) === undefined));
   });
 
-  it("has one successor, which nobody can tell without the secret", () => {
+  it("has one successor, which can't be computed without the secret", () => {
     const token = { sessionId: randomUUID(), generation: 7, secret: newRefreshSecret() };
     const next = tokens.successor(token);
     expect(next).toMatchObject({ sessionId: token.sessionId, generation: 8 });

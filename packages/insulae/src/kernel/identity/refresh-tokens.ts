@@ -1,30 +1,29 @@
 /**
  * Refresh tokens: opaque to clients, `ir_` and 68 bytes in base64url.
  *
- *     session id (16) · generation (4) · secret (32) · seal (16)
+ *     session id (16) · generation (4) · secret (32) · MAC (16)
  *
- * The first secret of a session is random, and each other one is derived from the one before with a
- * key of the platform, so the same successor can be given twice although only its hash is stored.
- * The seal tells a token that this platform gave, however old, from one that somebody made up: only
- * the former may end a session when it comes again. Neither the database nor the master secret is
- * enough to make a token that is good.
+ * A session's first secret is random. Each successor is derived from its predecessor with a key of
+ * the platform, so the same successor can be issued twice although only its hash is stored. The MAC
+ * distinguishes genuine tokens, however old, from forgeries: only a genuine one ends the session
+ * when reused. Neither the database nor the master secret alone suffices to make a valid token.
  */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Secrets } from "../lib/secrets.ts";
 
 export interface RefreshToken {
   readonly sessionId: string;
-  /** How many tokens of the session came before it. */
+  /** The number of the session's earlier tokens. */
   readonly generation: number;
   readonly secret: Buffer;
 }
 
 export interface RefreshTokens {
-  /** The text that a client gets. */
+  /** The token's text form. */
   print(token: RefreshToken): string;
-  /** The token, if this platform gave it; whether it is still good is the session's to say. */
+  /** The token if it is genuine; whether it is still valid is the session's matter. */
   parse(text: string): RefreshToken | undefined;
-  /** The token that takes its place; always the same. */
+  /** The next token; deterministic. */
   successor(token: RefreshToken): RefreshToken;
 }
 
@@ -54,7 +53,7 @@ export function createRefreshTokens(secrets: Pick<Secrets, "derive">): RefreshTo
     parse(text) {
       if (!text.startsWith(prefix)) return undefined;
       const bytes = Buffer.from(text.slice(prefix.length), "base64url");
-      // Base64 has several spellings of the same bytes; a token has one.
+      // Base64 has several encodings of the same bytes; a token has one.
       if (bytes.length !== bodyBytes + sealBytes) return undefined;
       if (prefix + bytes.toString("base64url") !== text) return undefined;
       const body = bytes.subarray(0, bodyBytes);
@@ -74,7 +73,7 @@ export function createRefreshTokens(secrets: Pick<Secrets, "derive">): RefreshTo
 
 export const newRefreshSecret = (): Buffer => randomBytes(secretBytes);
 
-/** What is stored of a token. Its secret has 256 bits, so no slow hash is needed. */
+/** The stored hash. The secret has 256 random bits, so a fast hash suffices. */
 export const hashRefreshSecret = (secret: Buffer): Buffer =>
   createHash("sha256").update(secret).digest();
 

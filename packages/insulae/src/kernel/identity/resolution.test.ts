@@ -1,6 +1,4 @@
-/**
- * Long because it is a table: what a request may say of its tenant, and what becomes of it.
- */
+/** Long because it is a table: what a request can contain about its tenant, and the result. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Access, Route, RouteContext } from "../feature/feature.ts";
@@ -41,7 +39,9 @@ const tenantOf = (key: string, status: "active" | "suspended" = "active"): Tenan
 
 const tenants = [tenantOf("a"), tenantOf("b"), tenantOf("late", "suspended")];
 
-/** Tokens are what they say: `user@a` is a token of tenant a's, `account` one of the core's. */
+/**
+ * The text of a token determines it: `user@a` is a token of tenant a, `account` one of the core.
+ */
 const proofOf = (token: string, later: <T>(value: T) => MaybePromise<T>): Proof => {
   const [subject = "", key] = token.split("@");
   if (!["user", "account", "admin", "gone"].includes(subject)) throw new Error("invalid token");
@@ -59,7 +59,7 @@ const proofOf = (token: string, later: <T>(value: T) => MaybePromise<T>): Proof 
   };
 };
 
-/** Certificates are what their fingerprints say: `names:a,b`, `acts:a`, or registered for nobody. */
+/** The fingerprint of a certificate determines it: `names:a,b`, `acts:a`, or unregistered. */
 const registrationsOf = (fingerprint: string): readonly Registration[] => {
   const [what, keys] = fingerprint.split(":");
   return (keys ?? "")
@@ -100,7 +100,7 @@ const accountOf = (id: string): Principal => ({
   epoch: "",
 });
 
-/** Everything at hand (`cached`), or everything to be waited for. */
+/** Everything cached, or everything to be awaited. */
 function resolverFor(cached: boolean) {
   const attempts: CrossTenantAttempt[] = [];
   const later = <T>(value: T): T | Promise<T> => (cached ? value : Promise.resolve(value));
@@ -272,7 +272,7 @@ test.each([
   ["a certificate at another tenant", { ...shows("acts:a"), host: "b.insulae.example" }, read],
   ["a user without the permission", { token: "user@a" }, route("contacts:write")],
   ["an account at a platform administrator's", { token: "account" }, route("platform", "core")],
-])("%s is refused as who they are, so that they are charged for it", async (_what, given, to) => {
+])("%s is refused as a known caller, who is charged for it", async (_what, given, to) => {
   for (const cached of [true, false]) {
     const refused = async () => resolverFor(cached).resolve(inputWith(given), to);
     const error = await refused().catch((thrown: unknown) => thrown);
@@ -290,7 +290,7 @@ test.each([
   const error = await refused().catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ code: "tenant_access_denied" });
   expect(error).not.toBeInstanceOf(CallerRefused);
-  // Nobody writes into a tenant's audit log by claiming to be of another: only who is registered.
+  // A forged claim appears in no tenant's audit log: only registered callers do.
   expect(attempts).toHaveLength("token" in given ? 0 : 1);
 });
 
@@ -471,20 +471,20 @@ const cases: readonly (readonly [string, Partial<ResolverInput>, Route, Outcome]
   ["a Host header that is no host", { host: "a@b" }, open, { error: "invalid_host" }],
 ];
 
-describe.each([true, false])("with answers at hand: %s", (cached) => {
+describe.each([true, false])("with cached results: %s", (cached) => {
   test.each(cases)("%s", async (_name, given, to, expected) => {
     expect(await outcomeOf(given, to, cached)).toEqual(expected);
   });
 });
 
-test("with everything at hand nothing is waited for", () => {
+test("with warm caches nothing is awaited", () => {
   const { resolve } = resolverFor(true);
   expect(resolve(inputWith({ token: "user@a", tenantHeader: "a" }), read)).not.toBeInstanceOf(
     Promise,
   );
 });
 
-test("an attempt on another tenant is reported with who, whose and which", async () => {
+test("a cross-tenant attempt is reported with the user and both tenants", async () => {
   const { attempts, resolve } = resolverFor(true);
   expect(() => resolve(inputWith({ token: "user@a", tenantHeader: "b" }), read)).toThrow();
   expect(attempts).toMatchObject([

@@ -1,11 +1,13 @@
 /**
- * Whose request is it? Whether they may use the route is in `authorise.ts`.
+ * Resolves a request to its tenant and caller. `authorise.ts` decides whether they may use the
+ * route.
  *
- * The host, the credential (`authentication.ts`), a client certificate and the headers `X-Tenant` and
- * `X-Tenant-ID` may each name a tenant. Host, credential and certificate are trusted, a header only
- * selects, and all that are present must agree: there is no order of precedence to abuse. A credential is good in one
- * context: a tenant's, or the core's. Where there is none, a certificate that was registered for
- * acting is one. While everything is in the caches the answer is there at once, without a promise.
+ * The host, the credential (`authentication.ts`), a client certificate and the headers `X-Tenant`
+ * and `X-Tenant-ID` may each name a tenant. Host, credential and certificate are trusted; a header
+ * only selects. All that are present must agree, so there is no order of precedence to abuse. A
+ * credential is valid in one context: a tenant's, or the core's. If there is none, a certificate
+ * registered for acting as a user is used. With warm caches the result is synchronous, without a
+ * promise.
  */
 import type { FastifyRequest } from "fastify";
 import { all, chain, type MaybePromise } from "../lib/maybe-promise.ts";
@@ -23,7 +25,7 @@ import { authenticationRequired, CallerRefused, invalidToken } from "./errors.ts
 import type { GuardedRoute } from "./guarded-route.ts";
 import type { Identity } from "./identity.ts";
 
-/** What a request says about itself. */
+/** What the resolver reads from a request. */
 export interface ResolverInput extends PresentedCredentials {
   readonly host: string;
   /** `X-Tenant`. */
@@ -31,18 +33,18 @@ export interface ResolverInput extends PresentedCredentials {
   /** `X-Tenant-ID`, which some clients send instead. */
   readonly tenantIdHeader?: string | undefined;
   readonly certificate: PresentedCertificate | undefined;
-  /** Where it came from, for the audit log. */
+  /** The source of the request, for the audit log. */
   readonly request?: FastifyRequest;
 }
 
-/** Somebody with a credential of one tenant asked for another. */
+/** A caller with a credential of one tenant requested another. */
 export interface CrossTenantAttempt {
   readonly user: string;
-  /** Of a machine whose certificate is registered in several: not known. */
+  /** Unknown for a machine whose certificate is registered in several. */
   readonly userTenant: Tenant | undefined;
-  /** undefined: there is none of that name. */
+  /** Undefined: it does not exist. */
   readonly requestTenant: Tenant | undefined;
-  /** What the request called it. */
+  /** The name that the request used. */
   readonly named: string;
   readonly request: ResolverInput["request"];
 }
@@ -50,7 +52,7 @@ export interface CrossTenantAttempt {
 export interface ResolverOptions {
   readonly catalogue: Catalogue;
   readonly hostLookup: HostLookup;
-  /** The key of `DEFAULT_TENANT`, if one is set. */
+  /** The key of `DEFAULT_TENANT`, if set. */
   readonly defaultTenant: string | undefined;
   readonly authenticate: Authenticate;
   readonly certificates: Pick<ClientCertificates, "find" | "proofOf">;
@@ -59,20 +61,23 @@ export interface ResolverOptions {
 
 export type Resolver = (input: ResolverInput, route: GuardedRoute) => MaybePromise<Identity>;
 
-/** The tenants that a request names; `undefined` where it names none, `null` where there is no such. */
+/** The tenants that a request names: `undefined` if it names none, `null` if it does not exist. */
 interface Candidates {
   readonly host: Tenant | null | undefined;
   readonly header: Tenant | null | undefined;
   readonly idHeader: Tenant | null | undefined;
   readonly credential: Tenant | null | undefined;
-  /** Only where the certificate is registered for one tenant alone. */
+  /** Only if the certificate is registered for exactly one tenant. */
   readonly certificate: Tenant | null | undefined;
 }
 
 export function createResolver(options: ResolverOptions): Resolver {
   const { catalogue, hostLookup, authenticate, certificates, onCrossTenantAttempt } = options;
 
-  /** The host's tenant. A host that nobody registered names none; a subdomain that is no slug is an error. */
+  /**
+   * The host's tenant. An unregistered host names none; a subdomain that is not a valid slug is an
+   * error.
+   */
   const tenantOfHost = (
     { host, tenantHeader, tenantIdHeader }: ResolverInput,
     { options: { defaultTenant } }: GuardedRoute,
@@ -118,8 +123,8 @@ export function createResolver(options: ResolverOptions): Resolver {
   };
 
   /**
-   * Refuses whoever asks for another tenant than their own, and notes it: of people who are known, and of
-   * certificates that are registered. What a stranger claims (a key that nobody made) is in no log of a tenant's.
+   * Refuses a request for another tenant than the caller's, and records it if the caller is known
+   * or the certificate registered. Unverified claims (a forged key) appear in no tenant's log.
    */
   const refuseElsewhere = (
     input: ResolverInput,
@@ -175,7 +180,7 @@ export function createResolver(options: ResolverOptions): Resolver {
     return expected;
   };
 
-  /** The registrations of the certificate that is shown; undefined where none is. */
+  /** The registrations of the presented certificate; undefined without one. */
   const registeredFor = (
     input: ResolverInput,
     route: GuardedRoute,
@@ -197,7 +202,7 @@ export function createResolver(options: ResolverOptions): Resolver {
     );
   };
 
-  /** What the certificate proves of who calls, in the tenant that everything agreed on. */
+  /** What the certificate proves about the caller in the agreed tenant. */
   const machineProof = (
     registered: readonly Registration[] | undefined,
     tenant: Tenant | undefined,
@@ -209,7 +214,7 @@ export function createResolver(options: ResolverOptions): Resolver {
   };
 
   const proofFor = (input: ResolverInput, route: GuardedRoute): MaybePromise<Proof | undefined> => {
-    // Who calls a public route need not prove anything, so what is no good is nothing.
+    // Public routes need no credential, so an invalid one is ignored.
     if (route.options.permission !== "public") return authenticate(input);
     try {
       const proof = authenticate(input);
@@ -227,12 +232,12 @@ export function createResolver(options: ResolverOptions): Resolver {
       proof: Proof | undefined,
     ): MaybePromise<Identity> => {
       const core = proof !== undefined && proof.tenantId === undefined;
-      // In the core no tenant is involved, and a core credential is good nowhere else; a route that
-      // is open to all lets its host or header select a tenant in spite of one.
+      // A core credential is valid only without a tenant. A route that is open to all still lets
+      // its host or header select a tenant.
       const inCore = context === "core" || (core && !open);
       if (inCore && open && !core) return anonymous;
       const stranger = proof === undefined && registered === undefined;
-      // Whether there is such a tenant is nothing that the answer tells.
+      // Don't reveal whether the tenant exists.
       if (stranger && !open) throw authenticationRequired();
       const candidates =
         inCore && core ? noCandidates : candidatesOf(input, route, proof, registered);
@@ -241,7 +246,7 @@ export function createResolver(options: ResolverOptions): Resolver {
         const { header = named.idHeader, idHeader = header } = named;
         if (stranger && named.host === undefined && header !== undefined) {
           if (route.options.byHost) return anonymous;
-          // Two headers that differ name no tenant, whichever of them there is.
+          // Two headers that differ name no tenant, even if one of them exists.
           const isThere = header?.status === "active" && header.id === idHeader?.id;
           if (route.options.unknownTenant && !isThere) return ofUnknownTenant;
         }

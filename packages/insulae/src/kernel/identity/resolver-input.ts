@@ -6,7 +6,7 @@ import type { GuardedRoute } from "./guarded-route.ts";
 import type { ResolverInput } from "./resolution.ts";
 import type { Claims } from "./tokens.ts";
 
-/** What a request says of itself; the proxy's word for the host only where the proxy is trusted. */
+/** Reads the request. `X-Forwarded-Host` is used only behind a trusted proxy. */
 function inputOf(request: FastifyRequest, findPresented: FindPresented): ResolverInput {
   const { authorization, cookie, "x-api-key": apiKey, "x-csrf-token": csrfToken } = request.headers;
   const { "x-tenant": tenantHeader, "x-tenant-id": tenantIdHeader } = request.headers;
@@ -23,11 +23,11 @@ function inputOf(request: FastifyRequest, findPresented: FindPresented): Resolve
   };
 }
 
-/** A header that is sent twice names nothing that exists. */
+/** A header sent twice matches no tenant. */
 const textOf = (header: string | string[] | undefined): string | undefined =>
   Array.isArray(header) ? header.join() : header;
 
-/** Redeems a ticket for a purpose; undefined if it is no good. */
+/** Redeems a ticket for a purpose; undefined if it is invalid. */
 export type RedeemTicket = (purpose: string, ticket: string) => Promise<Claims | undefined>;
 
 export type ReadInput = (
@@ -36,8 +36,8 @@ export type ReadInput = (
 ) => MaybePromise<ResolverInput>;
 
 /**
- * What requests say of themselves. For a handshake that is found out once: its ticket is used up by
- * it. Asked again for the same one, it says that nobody has just done anything.
+ * Reads requests. A WebSocket handshake is read once, because that redeems its ticket; later calls
+ * for the same handshake return the cached input, marked as unattended.
  */
 export function createReadInput(findPresented: FindPresented, redeem: RedeemTicket): ReadInput {
   const handshakes = new WeakMap<FastifyRequest, ResolverInput>();
@@ -53,12 +53,12 @@ export function createReadInput(findPresented: FindPresented, redeem: RedeemTick
       return input;
     };
     const input = inputOf(request, findPresented);
-    const { token, ticket } = Object(request.query) as Readonly<Record<string, unknown>>; // Fastify's, or undefined
+    const { token, ticket } = Object(request.query) as Readonly<Record<string, unknown>>; // from Fastify; may be undefined
     const given = [input.token, token, ticket].filter((shown) => shown !== undefined);
     if (given.length === 0 || given[0] === input.token) {
       return keep(given.length > 1 ? { ...input, token: "" } : input);
     }
-    // Two of them, or one twice, are none that is valid; an API key is too lasting for an address.
+    // More than one credential is invalid. API keys are too long-lived for a URL.
     const [shown] = given;
     if (given.length > 1 || typeof shown !== "string" || looksLikeApiKey(shown)) {
       return keep({ ...input, token: "" });
@@ -76,8 +76,8 @@ export function createReadInput(findPresented: FindPresented, redeem: RedeemTick
 }
 
 /**
- * The bearer credential, from either header. What can't be one (another scheme, a header that is sent
- * twice, both headers) is a credential that can't be valid, rather than none.
+ * The bearer credential from either header. Malformed ones (another scheme, duplicates, both
+ * headers) return an invalid credential, not none.
  */
 function credentialOf(
   authorization: string | undefined,
@@ -89,7 +89,7 @@ function credentialOf(
   return alone && looksLikeApiKey(apiKey) ? apiKey : "";
 }
 
-/** The scheme as nearly all clients write it, or as the pattern allows (RFC 9110, section 11.1). */
+/** The common spelling first, then the full syntax (RFC 9110, section 11.1). */
 const bearerToken = (authorization: string): string =>
   authorization.startsWith("Bearer ey")
     ? authorization.slice("Bearer ".length)

@@ -1,20 +1,20 @@
 /**
- * What the cookie of a sign-in session holds: opaque to browsers, 48 bytes in base64url.
+ * The value of a session cookie: opaque to browsers, 48 bytes in base64url.
  *
- *     secret (32) · seal (16)
+ *     secret (32) · MAC (16)
  *
- * The seal tells a cookie that this platform gave from one that somebody made up, so that guesses
- * never reach the database. The database has the secret's hash only.
+ * The MAC distinguishes genuine cookies from guesses, which therefore never reach the database. The
+ * database stores only the secret's hash.
  */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Secrets } from "../lib/secrets.ts";
 
 export interface SessionCookies {
-  /** A new cookie, and the hash by which its session is found. */
+  /** A new cookie, and the hash that identifies its session. */
   create(): { readonly text: string; readonly hash: Buffer };
-  /** The hash, if this platform gave the cookie. */
+  /** The hash, if the cookie is genuine. */
   hashOf(text: string): Buffer | undefined;
-  /** Proves that a page knows what only pages of this host, or of allowed origins, are told. */
+  /** The CSRF token: known only to pages of this host or of allowed origins. */
   csrfToken(sessionId: string): string;
 }
 
@@ -35,7 +35,7 @@ export function createSessionCookies(secrets: Pick<Secrets, "derive">): SessionC
     },
     hashOf(text) {
       const bytes = Buffer.from(text, "base64url");
-      // Base64 has several spellings of the same bytes; a cookie has one.
+      // Base64 has several encodings of the same bytes; a cookie has one.
       if (bytes.length !== secretBytes + sealBytes || bytes.toString("base64url") !== text) {
         return undefined;
       }
@@ -47,5 +47,5 @@ export function createSessionCookies(secrets: Pick<Secrets, "derive">): SessionC
   };
 }
 
-/** The secret has 256 bits, so no slow hash is needed. */
+/** The secret has 256 random bits, so a fast hash suffices. */
 const storedHash = (secret: Buffer): Buffer => createHash("sha256").update(secret).digest();

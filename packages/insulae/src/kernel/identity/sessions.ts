@@ -1,11 +1,11 @@
 /**
- * Sign-in sessions: one row of `control.sessions` is one log-in. What hangs on it (access tokens, a
- * chain of refresh tokens) ends with it. Times are the database's, so that all nodes agree.
+ * Sign-in sessions: one row of `control.sessions` per sign-in. Its access tokens and its chain of
+ * refresh tokens end with it. Times are the database's, so all nodes agree.
  *
- * A refresh token is good once: the row says which generation is the present one, and one
- * conditional UPDATE takes its place, so of many at once exactly one does. The others, and whoever
- * never got the answer, are given the same successor for a few seconds. Any other genuine token that
- * comes a second time was copied: the session ends, for the thief and for the owner.
+ * A refresh token works once: the row stores the current generation, and one conditional UPDATE
+ * advances it, so of several concurrent uses exactly one succeeds. The others, and clients that
+ * lost the response, get the same successor for a few seconds. Any other reuse of a genuine token
+ * means that it was copied: the session ends, for thief and owner.
  */
 import { type Kysely, type SqlBool, sql } from "kysely";
 import { deleteInBatches } from "../data/delete-in-batches.ts";
@@ -22,7 +22,7 @@ import {
   type RefreshTokens,
 } from "./refresh-tokens.ts";
 
-/** Whose sessions: a user's of a tenant, or (undefined) an account's. */
+/** Whose sessions: those of a tenant's user, or (undefined) of an account. */
 export interface SessionOwner {
   readonly tenantId: TenantId | undefined;
   readonly subjectId: AccountId | UserId;
@@ -30,20 +30,20 @@ export interface SessionOwner {
 
 export interface NewSession extends SessionOwner {
   readonly kind: SessionKind;
-  /** The owner's, as it was read together with what they proved. */
+  /** The owner's epoch, read together with what they proved. */
   readonly epoch: string;
   readonly ip: string;
   readonly userAgent: string | undefined;
   readonly impersonator: AccountId | undefined;
   /** How they proved who they are. */
   readonly amr: Amr;
-  /** When, if not just now. */
+  /** When they proved it; default: now. */
   readonly provedAt?: Date | undefined;
-  /** Then it ends, and has no refresh token; default: as long as it is refreshed. */
+  /** After this it ends, and it has no refresh token. Default: as long as it is refreshed. */
   readonly lifetimeSeconds: number | undefined;
 }
 
-/** A session as somebody who signs in, or refreshes, is given it. */
+/** A session as returned from sign-in or refresh. */
 export interface Session {
   readonly id: string;
   readonly expiresAt: Date;
@@ -53,7 +53,7 @@ export interface Session {
   readonly amr: Amr;
 }
 
-/** How, and how long ago, the subject of a session has proved who they are. */
+/** How, and how long ago, a session's subject proved who they are. */
 export interface SessionProof {
   readonly amr: Amr;
   readonly provedAt: Date;
@@ -62,7 +62,7 @@ export interface SessionProof {
   readonly expiresAt: Date;
 }
 
-/** A session whose refresh token somebody has shown. */
+/** The session of a presented refresh token. */
 export interface RefreshableSession extends SessionOwner {
   readonly token: RefreshToken;
   readonly epoch: string;
@@ -72,39 +72,41 @@ export interface RefreshableSession extends SessionOwner {
 
 export interface Sessions {
   open(session: NewSession): Promise<Session>;
-  /** The session of a genuine refresh token, if it has not ended; whether the token is the present
-   * one is not known before it is rotated. */
+  /**
+   * The session of a genuine refresh token, if it is open. Only `rotate` tells whether the token is
+   * the current one.
+   */
   findByRefreshToken(text: string): Promise<RefreshableSession | undefined>;
   /**
-   * Puts the token's successor in its place.
+   * Replaces the token by its successor.
    *
-   * @returns `reused` if it was good once and came again: then the session has ended; undefined if
-   *   the session has ended or expired.
+   * @returns `reused` if the token was used before: the session has then been ended; undefined if
+   * the session has ended or expired
    */
   rotate(
     session: RefreshableSession,
     client: { readonly ip: string; readonly userAgent: string | undefined },
   ): Promise<Session | "reused" | undefined>;
   /**
-   * Gives the session a refresh token that follows none of its others; undefined if the session has
-   * ended, expired, or never had one.
+   * Gives the session a fresh refresh token, independent of earlier ones; undefined if the session
+   * has ended, expired, or never had one.
    */
   renew(
     id: string,
     client: { readonly ip: string; readonly userAgent: string | undefined },
   ): Promise<Session | undefined>;
-  /** Undefined if it has ended or expired; asked of the database. */
+  /** Undefined if it has ended or expired; read from the database. */
   findProof(id: string): Promise<SessionProof | undefined>;
-  /** Its subject has just proved once more who they are, perhaps in another way. */
+  /** Records that the subject has proved again who they are. */
   prove(id: string, amr: Amr): Promise<void>;
-  /** Ends it, everywhere. @param owner only if it is theirs. @returns whether there was such a one. */
+  /** Ends it on all nodes. @param owner only if it is theirs. @returns whether it existed */
   end(id: string, owner?: SessionOwner): Promise<boolean>;
-  /** Those that are open, newest first. @param epoch the owner's at present. */
+  /** Open sessions, newest first. @param epoch the owner's current one */
   list(
     owner: SessionOwner & { readonly epoch: string },
     page: { readonly limit: number; readonly before: string | undefined },
   ): Promise<SessionRow[]>;
-  /** Deletes what nobody can come back to. */
+  /** Deletes sessions that can't be used any more. */
   sweep(): Promise<void>;
 }
 
@@ -115,11 +117,11 @@ export interface SessionsOptions {
   readonly refreshTokens: RefreshTokens;
   readonly refreshTtlSeconds: number;
   readonly accessTtlSeconds: number;
-  /** A session of this node's has ended; the others are told. */
+  /** Called when a session ends on this node, to announce it. */
   readonly onEnded: (id: string) => void;
 }
 
-/** How long a lost answer can be asked for again. */
+/** How long a lost response can be requested again. */
 const graceSeconds = 10;
 
 export function createSessions(options: SessionsOptions): Sessions {
@@ -207,7 +209,7 @@ export function createSessions(options: SessionsOptions): Sessions {
         .where("id", "=", token.sessionId)
         .where(isOpen)
         .executeTakeFirst();
-      // A genuine token of a generation to come: the database was put back to an earlier state.
+      // A genuine token of a future generation: the database was restored from a backup.
       if (!row || row.refresh_generation <= token.generation) return undefined;
       const isPredecessor = row.refresh_hash?.equals(hashRefreshSecret(next.secret));
       if (isPredecessor && row.recent) return { ...sessionOf(row), refreshToken };
@@ -262,7 +264,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     list: (owner, page) => selectOpen(control, owner, page),
 
     async sweep() {
-      // Those that ended early are remembered until their last tokens have expired, and a day more.
+      // Sessions that ended early are kept until their last tokens have expired, plus a day.
       const tokensLast = sql`make_interval(days => 1, secs => ${accessTtlSeconds})`;
       for (const over of [
         sql`expires_at < now() - interval '1 day'`,
@@ -279,13 +281,13 @@ const after = (seconds: number) => sql<Date>`now() + make_interval(secs => ${sec
 const isOpen = sql<SqlBool>`ended_at is null and expires_at > now()`;
 const isRecent = sql<boolean>`refreshed_at > now() - make_interval(secs => ${graceSeconds})`;
 
-/** As the index has it; `is not distinct from` reads all sessions of the subject. */
+/** Matches the index; `is not distinct from` would read all sessions of the subject. */
 const isOf = ({ subjectId, tenantId }: SessionOwner) => {
   const isThere = tenantId === undefined ? sql`tenant_id is null` : sql`tenant_id = ${tenantId}`;
   return sql<SqlBool>`subject_id = ${subjectId} and ${isThere}`;
 };
 
-/** What is kept of a user agent: whatever somebody put there, no secret, and not much. */
+/** The stored user agent: arbitrary client input, truncated. */
 export const keptUserAgent = (userAgent: string | undefined): string | null =>
   userAgent === undefined ? null : keptText(userAgent, 300);
 
@@ -316,7 +318,7 @@ const selectOpen = (
     .where("epoch", "=", owner.epoch)
     .where(isOpen)
     .$if(before !== undefined, (query) => query.where("id", "<", before ?? ""))
-    // As the index has it: null orders nothing.
+    // Matches the index; ordering by a constant null has no effect.
     .orderBy("tenant_id", "desc")
     .orderBy("id", "desc")
     .limit(limit)

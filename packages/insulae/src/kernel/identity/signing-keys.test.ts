@@ -21,7 +21,7 @@ const tokensOf = (signing: SigningKeys) =>
 const account = { accountId: "0198a1b2-0000-7000-8000-000000000001" as AccountId, isOwner: false };
 
 describe("the signing keys of the control plane", () => {
-  it("are made once, however many nodes start at the same time", async () => {
+  it("are created once, however many nodes start concurrently", async () => {
     const all = await Promise.all([load(), load(), load(), load()]);
     expect(new Set(all.map(([key]) => key?.id)).size).toBe(1);
     expect(
@@ -29,13 +29,13 @@ describe("the signing keys of the control plane", () => {
     ).toHaveLength(1);
   });
 
-  it("verify on another node, and after a restart, what was signed on one", async () => {
+  it("verify on another node and after a restart", async () => {
     const token = await tokensOf(await load()).sign(account, { id: "s", epoch: "e" });
     const { subject } = await tokensOf(await load()).verify(token);
     expect(subject).toBe(account.accountId);
   });
 
-  it("are stored sealed, and of no use without the master secret", async () => {
+  it("are stored encrypted, and useless without the master secret", async () => {
     await load();
     const [row] = await installation.control
       .selectFrom("control.signing_keys")
@@ -47,7 +47,7 @@ describe("the signing keys of the control plane", () => {
     await expect(loadSigningKeys(installation.control, stranger)).rejects.toThrow("master secret");
   });
 
-  it("overlap when they are rotated: the new one signs later, the old one verifies for a while", async () => {
+  it("overlap at a rotation: the new one signs later, the old one keeps verifying", async () => {
     const { control } = installation;
     const [old] = await load();
     const options = { sealer, accessTtlSeconds: 900, now: false };
@@ -64,7 +64,7 @@ describe("the signing keys of the control plane", () => {
     expect(next?.signsFrom).toBeGreaterThan(Date.now() + 590_000);
   });
 
-  it("sign at once if that is wanted, and are refused once they are taken out", async () => {
+  it("can sign at once, and are refused once retired", async () => {
     const { control } = installation;
     const token = await tokensOf(await load()).sign(account, { id: "s", epoch: "e" });
     const { kid } = decodeProtectedHeader(token);
@@ -81,7 +81,7 @@ describe("the signing keys of the control plane", () => {
     await retireKey(control, kid ?? "");
   });
 
-  it("are never all taken out", async () => {
+  it("can't all be retired", async () => {
     const { control } = installation;
     const left = (await listKeys(control)).filter(({ state }) => state !== "retired");
     const outcomes = [];

@@ -1,7 +1,7 @@
 /**
- * The keys that sign access tokens. Usually Ed25519 keys of the control plane: the newest whose time
- * has come signs, all that are not retired verify, and anybody may have the public halves (JWKS).
- * With a secret from the configuration there is one HS256 key, and nothing to publish.
+ * The keys for access tokens. Usually Ed25519 keys in the control plane: the newest whose time has
+ * come signs, all that are not retired verify, and the public keys are published (JWKS). With a
+ * secret from the configuration there is one HS256 key, and nothing is published.
  *
  *     published ── signs_from ──► signs ── the next one's signs_from ──► verifies ── retired_at ──► refused
  */
@@ -14,35 +14,33 @@ import type { ControlTables } from "../schema/control-tables.ts";
 type CryptoKey = webcrypto.CryptoKey;
 
 export interface SigningKey {
-  /** The `kid` of its tokens; a secret's tokens have none. */
+  /** The `kid` of its tokens; absent with a secret. */
   readonly id: string | undefined;
   readonly algorithm: "EdDSA" | "HS256";
   readonly privateKey: CryptoKey;
   readonly publicKey: CryptoKey;
   readonly publicJwk?: JWK;
-  /** When it signs, unless a newer one does; milliseconds since 1970, as is the other. */
+  /** From when it signs, unless a newer one does; in milliseconds since 1970. */
   readonly signsFrom: number;
-  /** From when on it is not accepted; `Infinity` if nobody has said. */
+  /** From when it is refused, in milliseconds since 1970; `Infinity` if not scheduled. */
   readonly retiresAt: number;
 }
 
-/** All keys that are not retired, the newest first; there is one at least. */
+/** All keys that are not retired, newest first; never empty. */
 export type SigningKeys = readonly SigningKey[];
 
-/** The key that signs now. */
 export function signingKeyOf(keys: SigningKeys, now: number): SigningKey {
   const accepted = acceptedKeys(keys, now);
-  // A clock that is behind finds that no key's time has come.
+  // With a clock that is behind, no key's time has come.
   const key = accepted.find(({ signsFrom }) => signsFrom <= now) ?? accepted.at(-1);
   if (!key) throw new Error("there is no key to sign with");
   return key;
 }
 
-/** The keys that verify now. */
 export const acceptedKeys = (keys: SigningKeys, now: number): SigningKeys =>
   keys.filter(({ retiresAt }) => retiresAt > now);
 
-/** Encrypts what is stored, so that the database alone does not give it away. */
+/** Encrypts stored keys, so that the database alone does not reveal them. */
 export interface Sealer {
   seal(text: string): string;
   open(sealed: string): string;
@@ -53,7 +51,7 @@ export const signingKeySealer = (secrets: Pick<Secrets, "seal" | "open">): Seale
   open: (sealed) => secrets.open("signing-key", sealed),
 });
 
-/** Tokens signed with HS256. @param secret at least 32 characters (RFC 7518, section 3.2). */
+/** Tokens signed with HS256. @param secret at least 32 characters (RFC 7518, section 3.2) */
 export async function secretSigningKeys(secret: string): Promise<SigningKeys> {
   if (secret.length < 32) throw new Error("a signing secret has at least 32 characters");
   const algorithm = { name: "HMAC", hash: "SHA-256" };
@@ -65,7 +63,7 @@ export async function secretSigningKeys(secret: string): Promise<SigningKeys> {
   return [{ id: undefined, algorithm: "HS256", privateKey: key, publicKey: key, ...always }];
 }
 
-/** The Ed25519 keys of the control plane; the first node to ask makes the first one. */
+/** Loads the control plane's Ed25519 keys; creates the first one if there is none. */
 export async function loadSigningKeys(
   control: Kysely<ControlTables>,
   sealer: Sealer,
@@ -75,7 +73,7 @@ export async function loadSigningKeys(
   return Promise.all(rows.map((row) => importKey(row, sealer)));
 
   async function makeFirst(tx: Kysely<ControlTables>) {
-    // Two nodes that start together would otherwise make a key each.
+    // Otherwise two nodes that start together would each create a key.
     await lockSigningKeys(tx);
     const made = await selectKeys(tx);
     if (made.length > 0) return made;
@@ -87,7 +85,7 @@ export async function loadSigningKeys(
   }
 }
 
-/** Until the end of the transaction nobody else makes or retires keys. */
+/** Prevents concurrent creation and retirement until the end of the transaction. */
 export const lockSigningKeys = (tx: Kysely<ControlTables>) =>
   sql`select pg_advisory_xact_lock(hashtext('insulae.signing_keys'))`.execute(tx);
 

@@ -1,7 +1,7 @@
 /**
- * Tickets: what a browser opens a WebSocket with, since it can't send a header along. A ticket stands
- * for the session that asked for it, is good once, for one purpose, for half a minute, on every node,
- * and is worth nothing in a proxy's log.
+ * Tickets for opening WebSockets, because browsers can't send headers with the handshake. A ticket
+ * stands for the session that requested it. It works once, for one purpose, within half a minute,
+ * on any node, so it is worthless in a proxy's log.
  */
 import type { AccountId } from "../lib/ids.ts";
 import type { Amr } from "../model/authentication-methods.ts";
@@ -12,7 +12,7 @@ import type { Claims } from "./tokens.ts";
 
 export const ticketSeconds = 30;
 
-/** @param ttlSeconds what it lets in is good for so long, as far as the session lasts. */
+/** @param ttlSeconds how long the resulting authorisation lasts, at most as long as the session */
 export function issueTicket(
   tokens: OneTimeTokens,
   purpose: string,
@@ -42,7 +42,7 @@ export function issueTicket(
   });
 }
 
-/** Uses a ticket up. @returns what it stands for; undefined if it is no good. */
+/** Uses a ticket up. @returns its claims; undefined if it is invalid */
 export async function redeemTicket(
   tokens: OneTimeTokens,
   purpose: string,
@@ -61,7 +61,7 @@ export async function redeemTicket(
     epoch,
     issuedAt: Number(issued_at),
     expiresAt: Number(expires_at),
-    // As `issueTicket` wrote it.
+    // written by `issueTicket`
     impersonator: impersonator as AccountId | undefined,
     tenantToken: amr === undefined ? undefined : { amr: amr.split(" ") as unknown as Amr },
   };

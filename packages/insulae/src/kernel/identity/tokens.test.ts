@@ -55,7 +55,7 @@ const tokensOf = (signing: SigningKeys, clock?: () => number) => {
   return { ...tokens, replaceKeys };
 };
 
-/** What a well-meant token says; the tests change one thing at a time. */
+/** The payload of a valid token; tests change one claim at a time. */
 const goodClaims = () => ({
   sub: "0198a1b2-0000-7000-8000-000000000001",
   user_id: "0198a1b2-0000-7000-8000-000000000001",
@@ -95,7 +95,7 @@ const outcome = async (verify: () => Claims | Promise<Claims>): Promise<string> 
 };
 
 describe("an access token", () => {
-  it("says who, in which tenant, with which role and permissions, and for how long", async () => {
+  it("contains subject, tenant, role, permissions and expiry", async () => {
     const token = await tokensOf(only(key)).sign(user, session);
     const { userId, tenantId } = user as Extract<TokenSubject, { userId: UserId }>;
     expect(decodeProtectedHeader(token)).toEqual({ alg: "EdDSA", typ: "JWT", kid: "first" });
@@ -128,7 +128,7 @@ describe("an access token", () => {
     });
   });
 
-  it("of an account names no tenant and says whether it owns any", async () => {
+  it("of an account names no tenant, and says whether it owns any", async () => {
     const tokens = tokensOf(only(key));
     const token = await tokens.sign(account, session);
     const payload = decodeJwt(token);
@@ -138,7 +138,7 @@ describe("an access token", () => {
     expect(await tokens.verify(token)).toMatchObject({ subject: payload.sub, tenantId: undefined });
   });
 
-  it("keeps the session it is signed for, and is itself another one each time", async () => {
+  it("keeps its session, and is unique each time", async () => {
     const tokens = tokensOf(only(key));
     const [one, two] = await Promise.all([tokens.sign(user, session), tokens.sign(user, session)]);
     const [first, second] = await Promise.all([tokens.verify(one), tokens.verify(two)]);
@@ -146,7 +146,7 @@ describe("an access token", () => {
     expect(first.tokenId).not.toBe(second.tokenId);
   });
 
-  it("ends when it expires, even if it was known before", async () => {
+  it("expires, even if cached", async () => {
     let now = Date.now();
     const tokens = tokensOf(only(key), () => now);
     const token = await tokens.sign(user, session);
@@ -158,19 +158,19 @@ describe("an access token", () => {
     expect(await outcome(() => tokens.verify(token))).toBe("refused");
   });
 
-  it("is known at once the second time", async () => {
+  it("is verified synchronously the second time", async () => {
     const tokens = tokensOf(only(key));
     const token = await tokens.sign(user, session);
     expect(tokens.verify(token)).toBeInstanceOf(Promise);
     const claims = await tokens.verify(token);
     expect(tokens.verify(token)).toBe(claims);
-    // A request brings its own copy of the text.
+    // Each request has its own copy of the string.
     expect(tokens.verify(Buffer.from(token).toString())).toBe(claims);
   });
 });
 
 describe("a token is refused", () => {
-  it("never, when nothing is wrong with it (or the rest of this block would prove nothing)", async () => {
+  it("never, if nothing is wrong with it (the control of this block)", async () => {
     const token = await signRaw(goodClaims());
     expect(await outcome(() => tokensOf(only(key)).verify(token))).toBe("accepted");
   });
@@ -251,7 +251,7 @@ describe("a token is refused", () => {
     }
   });
 
-  it("that somebody else's key signed in our key's name", async () => {
+  it("signed by another key under our key's id", async () => {
     const { privateKey } = await edDsaKey("first");
     const token = await new SignJWT(goodClaims())
       .setProtectedHeader({ alg: "EdDSA", typ: "JWT", kid: "first" })
@@ -259,7 +259,7 @@ describe("a token is refused", () => {
     expect(await outcome(() => tokensOf(only(key)).verify(token))).toBe("refused");
   });
 
-  it("of one kind of signing where the other is configured", async () => {
+  it("with an algorithm other than the configured one", async () => {
     const secret = tokensOf(await secretSigningKeys("0123456789abcdef0123456789abcdef"));
     const pair = tokensOf(only(key));
     const [hs256, edDsa] = await Promise.all([
@@ -272,7 +272,7 @@ describe("a token is refused", () => {
     expect(await secret.jwks()).toEqual({ keys: [] });
   });
 
-  it("with any letter changed", async () => {
+  it("with any character changed", async () => {
     const tokens = tokensOf(only(key));
     const token = await tokens.sign(user, session);
     await tokens.verify(token);
@@ -287,7 +287,7 @@ describe("a token is refused", () => {
     );
   });
 
-  it("in another spelling of the same signature", async () => {
+  it("in another encoding of the same signature", async () => {
     const tokens = tokensOf(only(key));
     const token = await tokens.sign(user, session);
     const bytes = (text: string) => Buffer.from(text.slice(text.lastIndexOf(".") + 1), "base64url");
@@ -300,7 +300,7 @@ describe("a token is refused", () => {
     }
   });
 
-  it("whatever it is", async () => {
+  it("for any other text", async () => {
     const { verify } = tokensOf(only(key));
     const garbage = fc.oneof(
       fc.string(),
@@ -331,7 +331,7 @@ describe("the signing keys", () => {
     expect(await outcome(() => tokens.verify(fresh))).toBe("accepted");
   });
 
-  it("do not verify what was asked for before they were withdrawn", async () => {
+  it("do not verify results requested before they were retired", async () => {
     const tokens = tokensOf(only(key));
     const next = await edDsaKey("next");
     const token = await tokens.sign(user, session);
@@ -354,13 +354,13 @@ describe("the signing keys", () => {
     now = start + 600_000;
     expect(await kidOf()).toBe("next");
     expect(await outcome(() => tokens.verify(token))).toBe("accepted");
-    // The token has not expired, and is remembered.
+    // The token has not expired, and is cached.
     now = start + 700_000;
     expect(await outcome(() => tokens.verify(token))).toBe("refused");
     expect(await published()).toEqual(["next"]);
   });
 
-  it("verify no token for longer than the present lifetime, whatever it was signed for", async () => {
+  it("verify no token beyond the current lifetime, whatever it was signed for", async () => {
     const long = await signRaw({ ...goodClaims(), exp: goodClaims().exp + 86_400 });
     let now = Date.now();
     const tokens = tokensOf(only(key), () => now);

@@ -1,10 +1,9 @@
 /**
- * Access tokens: JWTs (RFC 7519) that are valid in one context only, the core or one tenant.
+ * Access tokens: JWTs (RFC 7519), valid in one context only: the core, or one tenant.
  *
- * A signature is checked once per token, at some 100 µs; after that the token is known by its text
- * until it expires, and an ordinary request pays a look-up. What the cache may hold is bounded, and
- * it is emptied when the keys change. What a token says about role and permissions is for clients
- * to show: what somebody may do is asked of `authority.ts`, which knows the present.
+ * A signature is verified once per token, at some 100 µs; then the token is cached by its text
+ * until it expires. The cache is bounded, and cleared when the keys change. Role and permissions in
+ * a token are for clients to display; `authority.ts` decides what somebody may currently do.
  */
 import { randomUUID } from "node:crypto";
 import { type CompactJWSHeaderParameters, type JWK, jwtVerify, SignJWT } from "jose";
@@ -16,7 +15,7 @@ import type { TokenCredential } from "./credential.ts";
 import { invalidToken } from "./errors.ts";
 import { acceptedKeys, type SigningKey, type SigningKeys, signingKeyOf } from "./signing-keys.ts";
 
-/** Whom a token is for: a user of a tenant, or an account in the core. */
+/** The subject of a token: a tenant's user, or an account in the core. */
 export type TokenSubject =
   | {
       readonly userId: UserId;
@@ -28,16 +27,15 @@ export type TokenSubject =
   | { readonly accountId: AccountId; readonly isOwner: boolean };
 
 /**
- * Names for clients that decode a token and show what they find: `user`, and the tenant's key in the
- * place of its id as `tenant_id`. The id is then the claim `tid`, the only one of them that is read
- * when the token comes back.
+ * Names for clients that decode the token: `user`, and the tenant's key as `tenant_id`. The id is
+ * then in the claim `tid`, the only one of them that the server reads.
  */
 export interface ShownNames {
   readonly user: string;
   readonly tenantKey: string;
 }
 
-/** The session that a token comes from. */
+/** The session that a token belongs to. */
 export interface TokenSession {
   readonly id: string;
   /** The subject's epoch when the session began; see `authority.ts`. */
@@ -52,13 +50,12 @@ export interface TokenSession {
   readonly isAtPlatform?: boolean;
 }
 
-/** What a token says. */
 export interface Claims extends TokenCredential {
-  /** The user's id where `tenantId` says in which tenant, otherwise the account's. */
+  /** The user's id if `tenantId` is set, otherwise the account's. */
   readonly subject: string;
   readonly tenantId: TenantId | undefined;
   readonly tokenId: string;
-  /** The epoch that the session began in. */
+  /** The epoch in which the session began. */
   readonly epoch: string;
 }
 
@@ -66,9 +63,9 @@ export interface Tokens {
   readonly accessTtlSeconds: number;
   sign(subject: TokenSubject, session: TokenSession): Promise<string>;
   /**
-   * The claims, at once if the token was seen before.
+   * The claims; synchronous if the token is cached.
    *
-   * @throws invalidToken (or the promise rejects with it)
+   * @throws invalidToken (or rejects with it)
    */
   verify(token: string): Claims | Promise<Claims>;
   /** The public keys, for `/.well-known/jwks.json` (RFC 7517). */
@@ -78,27 +75,28 @@ export interface Tokens {
 export interface TokensOptions {
   readonly signing: SigningKeys;
   /**
-   * Where this app is reached, which may be known only once it listens: until then it is where it would be by
-   * its configuration. What was signed then counts as well.
+   * The server's URL. Before it listens, the URL according to the configuration; tokens signed with
+   * that remain valid.
    */
   readonly issuer: () => string;
   readonly audience: string;
   readonly accessTtlSeconds: number;
   /**
-   * Keeps the keys current: from each `replace` on only its keys count.
+   * Keeps the keys current: after each `replace`, only its keys are valid.
    *
-   * @returns a function that gives a promise while the keys may be old; it resolves after `replace` was called.
+   * @returns a function that returns a promise while the keys may be stale; it resolves after
+   * `replace`
    */
   readonly followKeys?: (
     replace: (signing: SigningKeys) => void,
   ) => () => Promise<void> | undefined;
-  /** How many tokens are remembered as verified. */
+  /** The maximum of cached tokens. */
   readonly maxVerified?: number;
   /** Milliseconds since 1970. */
   readonly clock?: () => number;
 }
 
-/** Of a token that names fifty permissions, in characters; those that are remembered are no longer on average. */
+/** The length in characters of a token with fifty permissions; the cache's average at most. */
 const usualLength = 1_600;
 
 /**
@@ -112,11 +110,11 @@ const usualLength = 1_600;
 export function createTokens(options: TokensOptions): Tokens {
   const { issuer, audience, accessTtlSeconds, clock = Date.now } = options;
   const { followKeys = () => () => undefined, maxVerified = 50_000 } = options;
-  // By signature, which is a tenth of the token: hashing the whole of it cost 3 µs a request. It names
-  // the token, but proves nothing until the token is compared.
+  // By signature, a tenth of the token: hashing the whole cost 3 µs per request. The key proves
+  // nothing until the whole token is compared.
   const verified = new LRUCache<string, Verified>({
     max: maxVerified,
-    // A token is as long as its permissions are many.
+    // Tokens grow with their number of permissions.
     maxSize: maxVerified * usualLength,
     sizeCalculation: ({ token }) => token.length,
   });
@@ -136,7 +134,7 @@ export function createTokens(options: TokensOptions): Tokens {
       return found.key.publicKey;
     };
     const { payload } = await jwtVerify(token, keyOf, {
-      algorithms: ["EdDSA", "HS256"], // keyFor() wants exactly the key's own
+      algorithms: ["EdDSA", "HS256"], // keyFor() requires exactly the key's own
       issuer: [firstIssuer, issuer()],
       audience,
       typ: "JWT",
@@ -146,7 +144,7 @@ export function createTokens(options: TokensOptions): Tokens {
     });
     const claims = claimsOf(payload, accessTtlSeconds, found.key?.retiresAt ?? 0);
     if (claims.expiresAt * 1000 <= clock()) throw invalidToken();
-    // A key may have been withdrawn while its signature was being checked.
+    // A key may have been retired while its signature was being verified.
     if (keys !== signing) return check(token);
     verified.set(signatureOf(token), { token, claims });
     return claims;
@@ -219,8 +217,8 @@ const contextOf = (subject: TokenSubject) =>
     : { sub: subject.accountId, user_id: subject.accountId, is_owner: subject.isOwner };
 
 /**
- * Header and payload are signed as text, but the last letter of a signature has spare bits: without
- * this check one token could be sent, and would be remembered, in 16 spellings.
+ * Header and payload are signed as text, but the last character of a signature has spare bits:
+ * without this check one token could be sent, and cached, in 16 encodings.
  */
 function hasOneSpelling(token: string): boolean {
   const signature = token.slice(token.lastIndexOf(".") + 1);
@@ -228,8 +226,8 @@ function hasOneSpelling(token: string): boolean {
 }
 
 /**
- * The key that the header names, if the header is one of ours: it may not bring a key, or say where
- * one is (`jwk`, `jku`, `x5u`, `x5c`), nor choose another algorithm for a key than the key's own.
+ * The key that the header names. The header must be one of ours: it may not contain a key, or a
+ * reference to one (`jwk`, `jku`, `x5u`, `x5c`), nor choose another algorithm than the key's own.
  */
 function keyFor(keys: SigningKeys, header: CompactJWSHeaderParameters): SigningKey {
   const named = keys.find((key) => key.id === header.kid);
@@ -242,12 +240,12 @@ const isId = (value: unknown): value is string =>
   typeof value === "string" && isUuid(value) && value === value.toLowerCase();
 
 /**
- * The claims of a payload whose signature was right.
+ * The claims of a payload whose signature is valid.
  *
- * No token counts for longer than the present lifetime, whatever it was signed for: that is how long
- * the ended sessions are remembered (`ended-sessions.ts`). Nor does it outlive its key.
+ * No token is accepted beyond the current lifetime, whatever it was signed for: ended sessions are
+ * remembered only that long (`ended-sessions.ts`). Nor does it outlive its key.
  *
- * @throws invalidToken unless it is of the one kind that this server signs as an access token
+ * @throws invalidToken unless it is an access token signed by this server
  */
 function claimsOf(payload: object, ttlSeconds: number, keyRetiresAt: number): Claims {
   const raw: Record<string, unknown> = { ...payload };
@@ -271,13 +269,13 @@ function claimsOf(payload: object, ttlSeconds: number, keyRetiresAt: number): Cl
     typeof jti !== "string" ||
     typeof exp !== "number" ||
     typeof iat !== "number" ||
-    // jose also takes lists, of which one is right.
+    // jose also accepts lists, of which one has to match.
     typeof iss !== "string" ||
     typeof aud !== "string"
   ) {
     throw invalidToken();
   }
-  // Only an id of the catalogue gets past the next step, whatever a claim says.
+  // the next step accepts only ids in the catalogue
   const tenantId = inTenant as TenantId | undefined;
   return Object.freeze({
     kind: "token",
@@ -295,6 +293,6 @@ function claimsOf(payload: object, ttlSeconds: number, keyRetiresAt: number): Cl
 
 function actorOf(act: unknown): AccountId | undefined {
   const sub = typeof act === "object" && act !== null && "sub" in act ? act.sub : undefined;
-  // Only an account of the control plane gets any further, whatever a claim says.
+  // the next step accepts only accounts in the control plane
   return isId(sub) ? (sub as AccountId) : undefined;
 }

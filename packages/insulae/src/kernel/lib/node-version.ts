@@ -5,4 +5,4 @@ const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 export const nodeProblem: string | undefined =
   major > 22 || (major === 22 && minor >= 18)
     ? undefined
-    : `Insulae needs Node 22.18 or later, and this is Node ${process.versions.node}. Get a newer one: https://nodejs.org`;
+    : `Insulae needs Node 22.18 or later; this is Node ${process.versions.node}. Get a newer one: https://nodejs.org`;

@@ -38,4 +38,6 @@ export interface Tenant {
   readonly placement: Placement;
   readonly createdAt: Date;
   readonly updatedAt: Date;
+  /** Of a deleted tenant whose rows are still there. */
+  readonly deletion?: { readonly deletedAt: Date; readonly eraseAt: Date };
 }

@@ -30,7 +30,7 @@ export interface ControlTables {
     id: Id<AccountId>;
     email: string;
     password_hash: string;
-    /** Written together with a hash of the same password; never stored. */
+    /** Given together with a hash of the same password; not a stored column. */
     renewed_hash: ColumnType<never, never, string>;
     first_name: Generated<string>;
     last_name: Generated<string>;
@@ -38,7 +38,7 @@ export interface ControlTables {
     is_owner: Generated<boolean>;
     is_active: Generated<boolean>;
     email_verified: Generated<boolean>;
-    /** All sessions of the account, and of the users linked to it, end with a change of this. */
+    /** Changing it ends all sessions of the account and of the users linked to it. */
     sessions_valid_from: ColumnType<Date, never, Date>;
     created_at: Stamp;
     updated_at: Stamp;
@@ -47,7 +47,7 @@ export interface ControlTables {
     id: Id<TenantId>;
     key: string;
     slug: string;
-    /** bigint: `pg` gives it as text. */
+    /** A bigint, which `pg` returns as text. */
     number: ColumnType<string, never, never>;
     name: string;
     status: Generated<TenantStatus>;
@@ -63,7 +63,7 @@ export interface ControlTables {
   "control.hosts": {
     hostname: string;
     tenant_id: TenantId | null;
-    /** The key of a tenant that is yet to come. */
+    /** The key of a future tenant. */
     waits_for: Generated<string | null>;
     settings: JSONColumnType<HostSettings, string | undefined, string>;
     created_at: Stamp;
@@ -135,7 +135,7 @@ export interface ControlTables {
     prolonged_until: ColumnType<Date | null, Date | undefined, never>;
   };
   "control.impersonations": {
-    /** The session's. */
+    /** The session's id. */
     id: string;
     tenant_id: TenantId;
     user_id: UserId;
@@ -154,9 +154,9 @@ export interface ControlTables {
     signs_from: ColumnType<Date, Date | undefined, never>;
     retired_at: ColumnType<Date | null, never, Date | null>;
   };
-  /** Written by `kernel/audit` only; the database gives number, time and hashes. */
+  /** Written only by `kernel/audit`; the database assigns number, time and hashes. */
   "control.audit_log": {
-    /** bigint: `pg` gives it as text. */
+    /** A bigint, which `pg` returns as text. */
     seq: ColumnType<string, never, never>;
     id: ColumnType<string, never, never>;
     at: Stamp;
@@ -198,7 +198,7 @@ export interface ControlTables {
     tenant_id: TenantId;
     day: string;
     metric: string;
-    /** bigint: `pg` gives it as text. */
+    /** A bigint, which `pg` returns as text. */
     amount: ColumnType<string, number, number>;
   };
   "control.usage_flushes": { node: string; sequence: number; at: Stamp };
@@ -214,7 +214,7 @@ export interface ControlTables {
     channel: "email" | "sms" | "push";
     template: string | null;
     recipient: string;
-    /** Of a mail `subject`, `text` and `html`; of others `text`, and a push's `title`. */
+    /** For e-mail `subject`, `text` and `html`; otherwise `text`, and for a push `title`. */
     content: JSONColumnType<{ subject: string; text: string; html: string }, string, string>;
     created_at: Stamp;
   };
@@ -228,11 +228,11 @@ export interface ControlTables {
     created_at: Stamp;
     last_used_at: ColumnType<Date | null, never, Date>;
     sealed_secret: string | null;
-    /** bigint: `pg` gives it as text. */
+    /** A bigint, which `pg` returns as text. */
     last_step: ColumnType<string | null, number | undefined, number>;
     credential_id: string | null;
     public_key: Buffer | null;
-    /** bigint: `pg` gives it as text. */
+    /** A bigint, which `pg` returns as text. */
     counter: ColumnType<string | null, number | undefined, number>;
     transports: string[] | null;
     rp_id: string | null;

@@ -7,9 +7,9 @@ export const listDataTables = async (
 ): Promise<readonly string[]> => (await listTablesOf(client, [schema])).get(schema) ?? [];
 
 /**
- * The names of the tables of data-plane schemas, all of which are tenants'. Left out are partitions, whose
- * rows are their table's, and what `app.searchable` makes: a parent without rows of its own. It reads what
- * depends on these schemas, by an index; pg_class has none by schema.
+ * The names of the tables in data-plane schemas. Omits partitions, whose rows belong to their
+ * table, and the parents that `app.searchable` creates, which have no rows. It reads the
+ * dependencies on these schemas, which are indexed; pg_class has no index by schema.
  */
 export async function listTablesOf(
   client: pg.ClientBase,

@@ -1,4 +1,4 @@
-/** Constraints that a feature names and no table of its has. */
+/** Constraints that a feature names but none of its tables has. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../testing/index.ts";
 import { testFeature } from "../../testing/test-installation.ts";
@@ -40,11 +40,11 @@ describe("a feature names a constraint", () => {
     constraints: Object.fromEntries(names.map((name) => [name, "an error"])),
   });
 
-  test("that no table has: the server does not start, and says what is similar", async () => {
+  test("that does not exist: the server does not start, and suggests a similar name", async () => {
     await expect(start([{ ...notes, ...naming("notes_pkay") }, tags])).rejects.toThrow(
-      "the feature notes names the constraint notes_pkay, which no table has; did you mean notes_pkey?",
+      "the feature notes names the constraint notes_pkay, which does not exist; did you mean notes_pkey?",
     );
-    // Beside what is wrong with its tables.
+    // In addition to the problems of its tables.
     const both = { ...notes, tables: ["notes"], ...naming("nothing") };
     await expect(start([both, tags])).rejects.toThrow(/data\.note_lines[\s\S]*constraint nothing/);
   });
@@ -55,7 +55,7 @@ describe("a feature names a constraint", () => {
     );
   });
 
-  test("of its own: a key, a check, a unique index, either end of a reference, what a function raises", async () => {
+  test("of its own: a key, a check, a unique index, either end of a reference, one raised by a function", async () => {
     await inDatabase(`
       alter table notes add constraint notes_check check (true), add tag_id uuid;
       create unique index notes_once on notes (tenant_id, id);
@@ -67,7 +67,7 @@ describe("a feature names a constraint", () => {
     await start([notes, { ...tags, ...naming("notes_tag_id_fkey") }]);
   });
 
-  test("that a newer version has dropped: an older one starts beside it", async () => {
+  test("that a newer version has dropped: an older one starts nevertheless", async () => {
     const older = { ...(await testFeature("lines", [table("lines")])), ...naming("lines_check") };
     await expect(start([notes, tags, older])).rejects.toThrow("lines_check");
     await start([notes, tags, await testFeature("lines", [table("lines"), "select 1;"])]);

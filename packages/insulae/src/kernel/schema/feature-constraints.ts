@@ -1,4 +1,4 @@
-/** Whether the constraints that features name (`constraints`) are there, on tables of theirs. */
+/** Checks that the constraints that features name (`constraints`) exist on their own tables. */
 import type pg from "pg";
 import { hint } from "../lib/declaration-error.ts";
 import type { Migrations } from "./migration-files.ts";
@@ -9,9 +9,10 @@ export interface ConstraintProblem {
 }
 
 /**
- * None on a further server: it has no control plane, and the same tables as the main one, where this is checked.
+ * Nothing to check on an additional server: it has no control plane, and the same tables as the
+ * main one.
  *
- * @param client the owner, in the database of the schema, which has all migrations.
+ * @param client the owner, in the schema's database, with all migrations applied
  */
 export async function constraintProblems(
   client: pg.ClientBase,
@@ -34,7 +35,7 @@ export async function constraintProblems(
       problems.push({
         feature,
         problem:
-          `the feature ${feature} names the constraint ${name}, which no table has` +
+          `the feature ${feature} names the constraint ${name}, which does not exist` +
           `${hint(name, known)}: correct its \`constraints\``,
       });
     } else if (tables.length > 0 && !owners.includes(feature)) {
@@ -55,8 +56,8 @@ async function hasControlPlane(client: pg.ClientBase): Promise<boolean> {
 }
 
 /**
- * The tables of constraints: of a foreign key both. None where a domain has it, a function raises it
- * (`raise … using constraint`), or it is of Insulae's own control plane.
+ * The tables of constraints; for a foreign key both. Empty if the constraint is a domain's, raised
+ * by a function (`raise … using constraint`), or in Insulae's own control plane.
  */
 async function findConstraints(
   client: pg.ClientBase,
@@ -93,7 +94,7 @@ async function findConstraints(
   return new Map(rows.map(({ name, tables }) => [name, tables]));
 }
 
-/** The names that the feature's tables have. */
+/** The constraints of the feature's tables. */
 async function constraintsOf(
   client: pg.ClientBase,
   schema: string,

@@ -1,4 +1,6 @@
-/** A table that no feature lists, and a listed one that is not there, as an application makes them. */
+/**
+ * A table that no feature lists, and a listed one that is missing, as an application causes them.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../testing/index.ts";
 import { testFeature } from "../../testing/test-installation.ts";
@@ -40,28 +42,28 @@ async function inDatabase(sql: string) {
 }
 
 describe("the server does not start", () => {
-  test("while a feature makes a table that it does not list", async () => {
+  test("if a feature creates a table that it does not list", async () => {
     const forgetful = { ...notes, tables: ["notes"] };
     await expect(start([forgetful, tags])).rejects.toThrow(
-      'the feature notes makes the table data.note_lines and does not list it: add "note_lines"',
+      'the feature notes creates the table data.note_lines but does not list it: add "note_lines"',
     );
     const migrations = await loadMigrations([forgetful, tags]);
     const found = findMainServer({ url: database.url, migrations, check: true });
     await expect(found, "nor where it does not migrate").rejects.toThrow("data.note_lines");
   });
 
-  test("while a feature lists a table that is not there", async () => {
+  test("if a feature lists a missing table", async () => {
     const wishful = { ...tags, tables: ["tags", "labels"] };
     await expect(start([notes, wishful])).rejects.toThrow(
       "the feature tags lists the table labels, which the schema data does not have",
     );
   });
 
-  test("while there is a table that no feature makes", async () => {
+  test("if there is a table that no feature creates", async () => {
     await inDatabase(table("by_hand"));
     try {
       await expect(start([notes, tags])).rejects.toThrow(
-        "no feature makes or lists the table data.by_hand",
+        "no feature creates or lists the table data.by_hand",
       );
     } finally {
       await inDatabase("drop table by_hand");
@@ -69,14 +71,14 @@ describe("the server does not start", () => {
     await start([notes, tags]);
   });
 
-  test("with a table that two features list", async () => {
+  test("if two features list the same table", async () => {
     await expect(start([notes, { ...tags, tables: ["tags", "notes"] }])).rejects.toThrow(
       "the features notes and tags both list the table notes",
     );
   });
 });
 
-test("tables of a feature that is not loaded are no mistake, and the log says so", async () => {
+test("tables of features that are not loaded are allowed, and logged", async () => {
   warnings.length = 0;
   await start([notes]);
   expect(warnings).toEqual([[{ tables: ["data.tags"] }, expect.stringContaining("does not load")]]);

@@ -1,7 +1,7 @@
 /**
- * Whether the tables of a data-plane schema are those that the features list, and have the constraints that
- * they name. What moves, exports or restores a tenant goes by these lists; a table that is in none would be
- * left behind without a word, and a constraint that isn't there would never become its error.
+ * Checks that a data-plane schema has exactly the tables that the features list, and the
+ * constraints that they name. Unlisted tables would be silently left behind when a tenant is moved
+ * or restored, and a missing constraint would never become its error.
  */
 import type pg from "pg";
 import { listTablesOf } from "./data-tables.ts";
@@ -9,29 +9,29 @@ import { constraintProblems } from "./feature-constraints.ts";
 import { type LedgerEntry, label, readLedger } from "./ledger.ts";
 import type { Migrations } from "./migration-files.ts";
 
-/** Thrown at boot; it lists all differences at once. */
+/** Thrown at boot; lists all differences at once. */
 export class TablesDiffer extends Error {
   override readonly name = "TablesDiffer";
   readonly problems: readonly string[];
 
   constructor(problems: readonly string[]) {
     const lines = problems.map((problem) => `\n  ${problem}`);
-    super(`the database and what the features say of it differ:${lines.join("")}`);
+    super(`the database differs from the features' declarations:${lines.join("")}`);
     this.problems = problems;
   }
 }
 
 export interface TableFindings {
-  /** What is wrong, and what to do about it. */
+  /** Each with its remedy. */
   readonly problems: readonly string[];
   /**
-   * Tables of features that this application neither loads nor calls retired, or of a newer version of it. They are no
-   * mistake: an older version has to start beside a newer one, and after it.
+   * Tables of features that this application neither loads nor calls retired, or of a newer version
+   * of it. Not an error: during a rollout, an older version runs beside a newer one.
    */
   readonly unloaded: readonly string[];
 }
 
-/** @param client the owner, in the database of the schemas, which have all migrations. */
+/** @param client the owner, in the schemas' database, with all migrations applied */
 export async function compareTables(
   client: pg.ClientBase,
   schemas: readonly string[],
@@ -61,7 +61,7 @@ async function compareSchema(
     if (present.has(table)) continue;
     problems.push(
       `the feature ${feature} lists the table ${table}, which the schema ${schema} does not have: ` +
-        "add the migration that makes it, or take it off the feature's `tables`",
+        "add the migration that creates it, or remove it from the feature's `tables`",
     );
   }
   const unlisted = [...present].filter((table) => !migrations.tables.has(table));
@@ -71,14 +71,14 @@ async function compareSchema(
     const maker = makerOf(table, migrations);
     if (maker !== undefined) {
       problems.push(
-        `the feature ${maker} makes the table ${schema}.${table} and does not list it: ` +
+        `the feature ${maker} creates the table ${schema}.${table} but does not list it: ` +
           `add "${table}" to the feature's \`tables\``,
       );
     } else if (others.length > 0) {
       if (!areRetired) unloaded.push(`${schema}.${table}`);
     } else {
       problems.push(
-        `no feature makes or lists the table ${schema}.${table}: ` +
+        `no feature creates or lists the table ${schema}.${table}: ` +
           "add it to the `tables` of the feature that it belongs to, or drop it",
       );
     }
@@ -89,7 +89,8 @@ async function compareSchema(
 /**
  * Compares the tables, and the constraints that the features name.
  *
- * @returns the tables of features that are not loaded. @throws TablesDiffer
+ * @returns the tables of features that are not loaded
+ * @throws TablesDiffer
  */
 export async function checkTables(
   client: pg.ClientBase,
@@ -102,7 +103,9 @@ export async function checkTables(
   return unloaded;
 }
 
-/** A newer version of a feature may have dropped or renamed a constraint; an older one has to start beside it. */
+/**
+ * A newer version may have dropped or renamed a constraint; the older one has to start beside it.
+ */
 async function wrongConstraints(
   client: pg.ClientBase,
   schema: string,
@@ -114,7 +117,7 @@ async function wrongConstraints(
   return wrong.filter(({ feature }) => !newer.includes(feature)).map(({ problem }) => problem);
 }
 
-/** The loaded feature whose migrations make the table, or make it a tenant table. */
+/** The loaded feature whose migrations create the table, or make it a tenant table. */
 function makerOf(table: string, { features }: Migrations): string | undefined {
   const statements =
     // Bounded: a file of the application's own, read once when it starts
@@ -124,7 +127,7 @@ function makerOf(table: string, { features }: Migrations): string | undefined {
   return features.find(({ migrations }) => migrations.some(({ up }) => makes(up)))?.name;
 }
 
-/** What the schema was migrated by that this application does not know. */
+/** The schema's migrations that this application does not know. */
 async function findUnknown(
   client: pg.ClientBase,
   schema: string,

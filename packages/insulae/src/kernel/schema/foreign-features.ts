@@ -1,8 +1,8 @@
 /**
- * Features that a database was migrated by and the application lacks. Whoever runs the stock server, or another
- * application, on it by mistake would make tenants without their tables, and take versions back. A server that
- * migrates nothing starts nevertheless, as an older version has to while a newer one is rolled out; it makes no
- * schema and no database meanwhile.
+ * Detects features that a database has and the application lacks. Running the stock server, or
+ * another application, on it by mistake would create tenants without those tables. A server that
+ * doesn't migrate starts nevertheless, because during a rollout an older version runs beside a
+ * newer one; it just creates no schemas and databases.
  */
 import type pg from "pg";
 import { dataSchema } from "../engine/scope.ts";
@@ -17,8 +17,8 @@ export class FeaturesMissing extends Error {
     const names = features.map((name) => `"${name}"`).join(", ");
     super(
       `The database has tables of features that this application lacks: ${names}. Nothing was changed.\n` +
-        "If they belong to another application, work in its folder (the one with insulae.config.ts), or give --app <file>.\n" +
-        `If this application had them once, tell it so: defineApp({ …, retired: [${names}] }).`,
+        "If they belong to another application, work in its folder (the one with insulae.config.ts), or pass --app <file>.\n" +
+        `If this application used to have them, declare them retired: defineApp({ …, retired: [${names}] }).`,
     );
   }
 }

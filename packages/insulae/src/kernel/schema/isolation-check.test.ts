@@ -1,4 +1,7 @@
-/** What breaks the isolation, as data: each is done to a sound database, found, and taken back. */
+/**
+ * Violations of the isolation, as data: each is applied to a sound database, detected, and
+ * reverted.
+ */
 import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -140,7 +143,7 @@ describe("a table that is not isolated is found (attacks 6, 13)", () => {
     expect(problems.join("\n")).toContain(problem);
   });
 
-  test("a listed SECURITY DEFINER function with a pinned search_path is fine", async () => {
+  test("a listed SECURITY DEFINER function with a pinned search_path is allowed", async () => {
     const sql = `
       create function f() returns int language sql security definer set search_path = pg_catalog
       return 1;
@@ -149,7 +152,7 @@ describe("a table that is not isolated is found (attacks 6, 13)", () => {
   });
 });
 
-describe("a role that could get round the isolation is found (attack 5)", () => {
+describe("a role that could bypass the isolation is found (attack 5)", () => {
   test.each([
     ["alter role insulae_app superuser", "role insulae_app is a superuser"],
     ["alter role insulae_app bypassrls", "role insulae_app is exempt from Row-Level Security"],

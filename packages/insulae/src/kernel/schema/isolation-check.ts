@@ -1,7 +1,7 @@
 /**
- * The boot check: the server doesn't start on a database that could let one tenant see another. What
- * "isolated" means is defined once, in SQL: `app.isolation_problems` (the last of
- * `migrations/app/` that has it).
+ * The boot check: the server refuses to start on a database where one tenant could see another.
+ * "Isolated" is defined once, in SQL: `app.isolation_problems` (in the latest migration of
+ * `migrations/app/` that defines it).
  */
 import type pg from "pg";
 import { dataSchema } from "../engine/scope.ts";
@@ -11,7 +11,7 @@ export interface IsolationProblem {
   readonly problem: string;
 }
 
-/** Thrown by `bootCheck`; it lists all problems at once. */
+/** Thrown by `bootCheck`; lists all problems at once. */
 export class IsolationError extends Error {
   override readonly name = "IsolationError";
   readonly problems: readonly IsolationProblem[];
@@ -24,10 +24,9 @@ export class IsolationError extends Error {
 }
 
 /**
- * Everything that is wrong with the roles, and with the tables of the given schemas of the database
- * that the client is in.
+ * All problems of the roles, and of the tables in the given schemas of the client's database.
  *
- * @param client any role that may execute functions in `app`, such as the administrator's owner.
+ * @param client any role that may execute functions in `app`, such as the owner
  */
 export async function findIsolationProblems(
   client: pg.ClientBase,
@@ -46,9 +45,9 @@ export async function findIsolationProblems(
 }
 
 /**
- * The same by schema, for many of them. What is wrong with the roles is in each one's list.
+ * The same by schema, for many schemas. Problems of roles are in each list.
  *
- * @param client as for `findIsolationProblems`.
+ * @param client as for `findIsolationProblems`
  */
 export async function findProblemsOf(
   client: pg.ClientBase,
@@ -73,10 +72,10 @@ export interface LoginProblem {
 }
 
 /**
- * What logins of tenants' databases have that they should not. It endangers no other tenant, so it
- * keeps nobody from starting.
+ * Excess privileges of the logins of tenants' databases. They endanger no other tenant, so they
+ * don't prevent a start.
  *
- * @param client as for `findIsolationProblems`.
+ * @param client as for `findIsolationProblems`
  */
 export async function findLoginProblems(client: pg.ClientBase): Promise<readonly LoginProblem[]> {
   const { rows } = await client.query<LoginProblem>(
@@ -85,7 +84,7 @@ export async function findLoginProblems(client: pg.ClientBase): Promise<readonly
   return rows;
 }
 
-/** @throws IsolationError if there is any problem. One query; about 10 ms. */
+/** One query; about 10 ms. @throws IsolationError if there is any problem */
 export async function bootCheck(client: pg.ClientBase, schemas?: readonly string[]): Promise<void> {
   const problems = await findIsolationProblems(client, schemas);
   if (problems.length > 0) throw new IsolationError(problems);

@@ -1,6 +1,6 @@
 /**
- * The ledger, `app.migrations`: which migrations a database has, by schema. It is what happened;
- * `planOf` compares it with the files that this version brings.
+ * The ledger, `app.migrations`: the migrations that were applied to each schema of a database.
+ * `planOf` compares it with this version's files.
  */
 import type pg from "pg";
 import type { Migration, MigrationSet } from "./migration-files.ts";
@@ -15,18 +15,18 @@ export interface LedgerEntry {
 export interface MigrationPlan {
   readonly applied: readonly LedgerEntry[];
   readonly pending: readonly Migration[];
-  /** In the ledger, but not among the files: a newer version of the application was here. */
+  /** In the ledger but not among the files: from a newer version of the application. */
   readonly unknown: readonly LedgerEntry[];
-  /** Names of features in the ledger that this application doesn't load. */
+  /** Features in the ledger that this application doesn't load. */
   readonly foreign: readonly string[];
 }
 
-/** A migration that is refused: it would leave, or has left, the database in an unknown state. */
+/** A refused migration: it would leave, or has left, the database in an unknown state. */
 export class MigrationRefused extends Error {
   override readonly name = "MigrationRefused";
 }
 
-/** Makes the schema and the ledger if need be; the role must be the owner. */
+/** Creates the schema and the ledger if missing; the role must be the owner. */
 export const createLedger = `
   create schema if not exists app authorization insulae_owner;
   create table if not exists app.migrations (
@@ -44,12 +44,14 @@ export const readLedger = async (
   schema: string,
 ): Promise<readonly LedgerEntry[]> => (await readLedgers(client, [schema])).get(schema) ?? [];
 
-/** By schema; one in which nothing was migrated is left out. However many they are, it takes two statements. */
+/**
+ * By schema, without those that have no migrations. Two statements, however many schemas there are.
+ */
 export async function readLedgers(
   client: pg.ClientBase,
   schemas: readonly string[],
 ): Promise<ReadonlyMap<string, readonly LedgerEntry[]>> {
-  // Before the first migration there is no ledger. The administrator may not read it as itself.
+  // Before the first migration there is no ledger.
   const { rows } = await client.query<{ exists: boolean }>(
     "select to_regclass('app.migrations') is not null as exists",
   );
@@ -85,7 +87,10 @@ export async function strikeLedger(
   ]);
 }
 
-/** @throws MigrationRefused if a landed migration's file was changed, or one was put in before it. */
+/**
+ * @throws MigrationRefused if an applied migration's file was changed, or one was inserted before
+ * it
+ */
 export function planOf(
   sets: readonly MigrationSet[],
   ledger: readonly LedgerEntry[],
@@ -98,13 +103,13 @@ export function planOf(
     for (const migration of set.migrations) {
       const entry = landed.get(migration.number);
       if (!entry && migration.number < last)
-        problems.push(`${label(migration)} was added before a landed one`);
+        problems.push(`${label(migration)} was inserted before an applied migration`);
       else if (!entry) pending.push(migration);
       else if (entry.name !== migration.name) {
-        problems.push(`${label(migration)} has landed as ${entry.name}; give it that name again`);
+        problems.push(`${label(migration)} was applied as ${entry.name}; restore that name`);
       } else if (entry.checksum !== migration.checksum) {
         problems.push(
-          `${label(migration)} was changed after it had landed; put the change in a new migration, or, while you write it, take it back first: insulae migrate down --feature ${migration.set} --all`,
+          `${label(migration)} was changed after it was applied; put the change in a new migration, or, during development, revert it first: insulae migrate down --feature ${migration.set} --all`,
         );
       }
     }
@@ -123,11 +128,13 @@ export function planOf(
   };
 }
 
-/** How many of the features' migrations a placement has: an older version of the application counts a newer's, too. */
+/** How many of the features' migrations a placement has, including those of a newer version. */
 export const versionOf = ({ applied, unknown }: MigrationPlan): number =>
   applied.length + unknown.length;
 
-/** What of the ledger can be taken back: files may have changed since, while they are being written. */
+/**
+ * The ledger's entries that can be reverted; during development the files may have changed since.
+ */
 export const landedOf = (
   sets: readonly MigrationSet[],
   ledger: readonly LedgerEntry[],
@@ -136,7 +143,7 @@ export const landedOf = (
   return ledger.filter((entry) => known.has(place(entry)));
 };
 
-/** Of a migration, whatever it is called. */
+/** Identifies a migration regardless of its name. */
 export const place = ({ set, number }: Pick<LedgerEntry, "set" | "number">): string =>
   `${set}/${number}`;
 

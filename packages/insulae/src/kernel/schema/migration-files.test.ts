@@ -40,7 +40,7 @@ test("a file is split at `-- down`, and other files are left alone", async () =>
   expect(migrations[0]?.down?.trim()).toBe("drop table notes;");
 });
 
-test("the checksum knows every change but that of line ends", async () => {
+test("the checksum covers everything except line endings", async () => {
   const checksum = async (text: string) =>
     (await readMigrations("n", await folder({ "0001_n.sql": text + down })))[0]?.checksum;
   expect(await checksum("select 1;\r\nselect 2;")).toBe(await checksum("select 1;\nselect 2;"));
@@ -54,43 +54,43 @@ test.each([
   [{ "0001_notes.psql": one }, "name migrations like"],
   [{ "0001_notes.sql.bak": one }, "name migrations like"],
   [{ "notes.sql": one }, "name migrations like"],
-  [{ "0001_notes.sql~": one }, "there is no migration in it"],
+  [{ "0001_notes.sql~": one }, "it contains no migration"],
   [{ "0002_notes.sql": one }, "expected number 0001"],
   [{ "0001_a.sql": one, "0003_b.sql": one }, "0003_b.sql: expected number 0002"],
   [
     { "0001_a.sql": one, "0001_b.sql": one },
-    "0001_b.sql: 0001_a.sql has the number 0001 as well; use the next one",
+    "0001_b.sql: 0001_a.sql also has the number 0001; use the next one",
   ],
-  [{ "0001_a.sql": "\n-- down\nselect 1" }, "nothing to migrate"],
-  [{ "0001_a.sql": "-- to be written\n/* later */\n-- down\nselect 1" }, "nothing to migrate"],
+  [{ "0001_a.sql": "\n-- down\nselect 1" }, "it has no statements"],
+  [{ "0001_a.sql": "-- to be written\n/* later */\n-- down\nselect 1" }, "it has no statements"],
   [{ "0001_a.sql": "select 1;\n" }, '0001_a.sql: it has no "-- down" part'],
   [{ "0001_a.sql": "select 1;\n-- down\n" }, 'it has no "-- down" part'],
-  [{ "0001_a.sql": "select 1;\n-- down\n-- down\n" }, "more than once"],
-  [{ "0001_a.sql": `create table a (); commit work;\n${down}` }, 'take out "commit work"'],
-  [{ "0001_a.sql": `create table a ();\nEND;\n${down}` }, 'take out "end"'],
-  [{ "0001_a.sql": `create table a ();\n-- down\ndrop table a; rollback` }, 'take out "rollback"'],
-  [{ "0001_a.sql": `begin;\n${one}` }, 'take out "begin"'],
-  [{ "0001_a.sql": Buffer.from(`select 'ä'`, "latin1") }, "it is not a text in UTF-8"],
-  [{ "0001_a.sql": Buffer.from(one, "utf16le") }, "it is not a text in UTF-8"],
-  [{}, "there is no migration in it; add one like 0001_notes.sql"],
-  [{ "README.md": "nothing" }, "there is no migration in it"],
+  [{ "0001_a.sql": "select 1;\n-- down\n-- down\n" }, 'more than one "-- down" line'],
+  [{ "0001_a.sql": `create table a (); commit work;\n${down}` }, 'remove "commit work"'],
+  [{ "0001_a.sql": `create table a ();\nEND;\n${down}` }, 'remove "end"'],
+  [{ "0001_a.sql": `create table a ();\n-- down\ndrop table a; rollback` }, 'remove "rollback"'],
+  [{ "0001_a.sql": `begin;\n${one}` }, 'remove "begin"'],
+  [{ "0001_a.sql": Buffer.from(`select 'ä'`, "latin1") }, "it is not UTF-8 text"],
+  [{ "0001_a.sql": Buffer.from(one, "utf16le") }, "it is not UTF-8 text"],
+  [{}, "it contains no migration; add one such as 0001_notes.sql"],
+  [{ "README.md": "nothing" }, "it contains no migration"],
 ])("a folder with %j is refused", async (files: Files, message) => {
   const refused = expect(readMigrations("notes", await folder(files))).rejects;
   await refused.toThrow(message);
   await refused.toThrow(/^The application's declarations are invalid:\n- notes: /);
 });
 
-test("a folder that is not there is refused with its feature and its path", async () => {
+test("a missing folder is refused with its feature and path", async () => {
   const missing = new URL("migration/", await folder({}));
   await expect(readMigrations("notes", missing)).rejects.toThrow(
-    `notes: migrations: ${fileURLToPath(missing).slice(0, -1)}: there is no such folder`,
+    `notes: migrations: ${fileURLToPath(missing).slice(0, -1)}: the folder does not exist`,
   );
 });
 
-test("what ends in .sql and is no file is refused", async () => {
+test("a folder whose name ends in .sql is refused", async () => {
   const url = await folder({});
   await mkdir(new URL("0001_notes.sql", url));
-  await expect(readMigrations("notes", url)).rejects.toThrow("0001_notes.sql: it can't be read");
+  await expect(readMigrations("notes", url)).rejects.toThrow("0001_notes.sql: it cannot be read");
 });
 
 test("a folder's URL may end without a slash", async () => {
@@ -99,7 +99,7 @@ test("a folder's URL may end without a slash", async () => {
   expect(await readMigrations("notes", bare)).toEqual(await readMigrations("notes", url));
 });
 
-test("all that is wrong in all folders is reported at once", async () => {
+test("all problems in all folders are reported at once", async () => {
   const wrong = (name: string, migrations: URL) => ({
     name,
     dependsOn: [],
@@ -115,10 +115,10 @@ test("all that is wrong in all folders is reported at once", async () => {
     (error) => error,
   );
   expect(problems).toEqual([
-    "feature tags depends on note, which is not there; did you mean notes?",
+    "feature tags depends on note, which does not exist; did you mean notes?",
     "the features notes and tags both list the table notes",
     expect.stringMatching(/^notes: .*0001_a.sql: it has no "-- down" part/),
-    expect.stringMatching(/^notes: .*0002_b.sql: there is nothing to migrate/),
+    expect.stringMatching(/^notes: .*0002_b.sql: it has no statements/),
     expect.stringMatching(/^notes: .*0002_b.sql: it has no "-- down" part/),
     expect.stringMatching(/^tags: .*1_a.sql: name migrations like/),
   ]);
@@ -131,17 +131,17 @@ const source = (name: string, ...dependsOn: string[]) => ({
 });
 const names = (sources: readonly { name: string }[]) => sources.map(({ name }) => name).join(" ");
 
-test("a feature comes after what it depends on, and otherwise keeps its place", () => {
+test("a feature comes after its dependencies, and otherwise keeps its place", () => {
   expect(names(orderByDependencies([source("c", "a"), source("b"), source("a")]))).toBe("a c b");
   expect(names(orderByDependencies([source("x"), source("b"), source("a")]))).toBe("x b a");
 });
 
-test("features that depend on each other, on nothing known, or have one name are refused", () => {
+test("features with cycles, unknown dependencies or duplicate names are refused", () => {
   expect(() => orderByDependencies([source("a", "b"), source("b", "c"), source("c", "a")])).toThrow(
     "a → b → c → a",
   );
   expect(() => orderByDependencies([source("a", "z")])).toThrow(
-    "a depends on z, which is not there",
+    "a depends on z, which does not exist",
   );
   const at = (folder: string) => ({ ...source("a"), migrations: new URL(`file:///${folder}/`) });
   expect(() => orderByDependencies([at("one"), at("two")])).toThrow(

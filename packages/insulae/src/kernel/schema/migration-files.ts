@@ -1,9 +1,9 @@
 /**
- * Migrations are files `NNNN_name.sql` in a folder, numbered from 0001 without gaps. What follows a
- * line `-- down` takes the migration back. A file never changes once it has landed: its checksum is
- * in the ledger.
+ * Migrations are files `NNNN_name.sql` in a folder, numbered from 0001 without gaps. The part after
+ * a line `-- down` reverts the migration. Once applied, a file never changes: its checksum is in
+ * the ledger.
  *
- * What is wrong with the files is refused before anything is migrated, all of it at once.
+ * All problems with the files are reported at once, before anything is migrated.
  */
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
@@ -13,7 +13,7 @@ import { featureNameProblems } from "../lib/feature-names.ts";
 import { firstWordsOf } from "./sql-statements.ts";
 
 export interface Migration {
-  /** Whose it is: `app`, `control`, or a feature's name. */
+  /** The owner: `app`, `control`, or a feature's name. */
   readonly set: string;
   readonly number: number;
   readonly name: string;
@@ -32,29 +32,29 @@ export interface MigrationSource {
   readonly name: string;
   readonly dependsOn: readonly string[];
   readonly migrations: URL | undefined;
-  /** The tables that they make. */
+  /** The tables that they create. */
   readonly tables: readonly string[];
-  /** By the names of constraints, which these tables have. */
+  /** Errors by the names of constraints of these tables. */
   readonly constraints?: Readonly<Record<string, unknown>>;
 }
 
-/** All migrations that this version of the application knows. */
+/** All migrations of this version of the application. */
 export interface Migrations {
   /** The functions that every database needs. */
   readonly app: MigrationSet;
-  /** The control plane; in the main database only. */
+  /** The control plane, in the main database only. */
   readonly control: MigrationSet;
-  /** The data plane, in the order in which the features have to be migrated. */
+  /** The data plane, in the order of the features' dependencies. */
   readonly features: readonly MigrationSet[];
-  /** Which feature lists which table: table → feature. */
+  /** The feature of each table. */
   readonly tables: ReadonlyMap<string, string>;
-  /** Which feature names which constraint: constraint → feature. */
+  /** The feature of each named constraint. */
   readonly constraints: ReadonlyMap<string, string>;
-  /** Names of features that the application no longer has; their tables stay. */
+  /** Features that the application no longer has; their tables stay. */
   readonly retired: ReadonlySet<string>;
-  /** How many data-plane migrations there are: the version of an up-to-date placement. */
+  /** The number of data-plane migrations: the version of an up-to-date placement. */
   readonly version: number;
-  /** Names the data plane's contents: two versions with the same hash make the same tables. */
+  /** A hash of the data plane's migrations: equal hashes create equal tables. */
   readonly hash: string;
 }
 
@@ -63,8 +63,8 @@ const ownFolder = (name: string) => new URL(`../../../migrations/${name}/`, impo
 /**
  * Reads the migrations of the kernel and of the features.
  *
- * @param retired names of features that the application no longer has.
- * @throws DeclarationError if files, tables or dependencies are not well formed; it names all of them.
+ * @param retired names of features that the application no longer has
+ * @throws DeclarationError listing all malformed files, tables and dependencies
  */
 export async function loadMigrations(
   sources: readonly MigrationSource[],
@@ -72,7 +72,7 @@ export async function loadMigrations(
 ): Promise<Migrations> {
   const problems = sources
     .filter(({ name }) => retired.includes(name))
-    .map(({ name }) => `the feature ${name} is loaded: take it off \`retired\``);
+    .map(({ name }) => `the feature ${name} is loaded: remove it from \`retired\``);
   const ordered = await collecting(problems, () => orderByDependencies(sources));
   const tables = await collecting(problems, () => tablesOf(sources));
   const wrongFiles = new Map<string, string[]>();
@@ -127,9 +127,9 @@ function tablesOf(sources: readonly MigrationSource[]): ReadonlyMap<string, stri
 }
 
 /**
- * @param set whose they are: the feature's name
- * @throws DeclarationError for a name that isn't `NNNN_name.sql`, a number twice or missing, a file without
- *   statements or without a `-- down` part; where there is no folder, or nothing in it.
+ * @param set the feature's name
+ * @throws DeclarationError for a file name other than `NNNN_name.sql`, a duplicate or missing
+ * number, a file without statements or without a `-- down` part, and a missing or empty folder
  */
 export async function readMigrations(set: string, folder: URL): Promise<readonly Migration[]> {
   const path = fileURLToPath(folder).replace(/[/\\]$/, "");
@@ -150,12 +150,12 @@ export async function readMigrations(set: string, folder: URL): Promise<readonly
 }
 
 /**
- * What stands there for people (`README.md`) is left alone, and what editors and systems leave (`.#0001_notes.sql`,
- * `._0001_notes.sql`, `0001_notes.sql~`); what is meant as a migration is not.
+ * Ignores files for people (`README.md`) and those of editors and systems (`.#0001_notes.sql`,
+ * `._0001_notes.sql`, `0001_notes.sql~`), but nothing that is meant as a migration.
  */
 async function listFiles(set: string, path: string): Promise<readonly string[]> {
   const entries = await readdir(path).catch((error: NodeJS.ErrnoException) => {
-    const why = error.code === "ENOENT" ? "there is no such folder" : error.message;
+    const why = error.code === "ENOENT" ? "the folder does not exist" : error.message;
     throw new DeclarationError([
       `${set}: migrations: ${path}: ${why}; name the folder of the feature's migrations`,
     ]);
@@ -166,7 +166,7 @@ async function listFiles(set: string, path: string): Promise<readonly string[]> 
     .sort();
   if (files.length === 0)
     refuse([
-      `${set}: migrations: ${path}: there is no migration in it; add one like 0001_${set.replaceAll("-", "_")}.sql, or leave \`migrations\` out`,
+      `${set}: migrations: ${path}: it contains no migration; add one such as 0001_${set.replaceAll("-", "_")}.sql, or leave \`migrations\` out`,
     ]);
   return files;
 }
@@ -177,11 +177,10 @@ function nameProblem(file: string, files: readonly string[], index: number): str
   const numberOf = (name: string | undefined) => fileName.exec(name ?? "")?.[1];
   const digits = numberOf(file);
   if (digits === undefined) return "name migrations like 0001_contacts.sql";
-  // Which numbers there are is only known once all have their names.
+  // Gaps can only be detected once all files have valid names.
   if (files.some((name) => numberOf(name) === undefined)) return undefined;
   const last = files[index - 1];
-  if (numberOf(last) === digits)
-    return `${last} has the number ${digits} as well; use the next one`;
+  if (numberOf(last) === digits) return `${last} also has the number ${digits}; use the next one`;
   const next = last === undefined ? 1 : Number(numberOf(last)) + 1;
   if (Number(digits) === next) return undefined;
   return `expected number ${String(next).padStart(4, "0")}; numbers start at 0001, without gaps`;
@@ -191,14 +190,14 @@ async function readMigration(set: string, path: string, file: string): Promise<M
   const where = `${set}: ${path}/${file}`;
   const [, digits = "", name = ""] = fileName.exec(file) ?? [];
   const bytes = await readFile(`${path}/${file}`).catch((error: Error) => {
-    throw new DeclarationError([`${where}: it can't be read (${error.message})`]);
+    throw new DeclarationError([`${where}: it cannot be read (${error.message})`]);
   });
   const text = textOf(bytes);
-  if (text === undefined) throw new DeclarationError([`${where}: it is not a text in UTF-8`]);
+  if (text === undefined) throw new DeclarationError([`${where}: it is not UTF-8 text`]);
   return parseMigration(set, Number(digits), name, text, where);
 }
 
-/** Undefined: it is not UTF-8, or no text. */
+/** Undefined if the bytes are not UTF-8 text. */
 function textOf(bytes: Buffer): string | undefined {
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -208,7 +207,7 @@ function textOf(bytes: Buffer): string | undefined {
   }
 }
 
-/** The first words of statements that would end a migration's transaction, or begin one in it. */
+/** Statements that would end a migration's transaction, or begin one in it. */
 const transactionControl =
   /^(begin|commit|rollback|end|abort|savepoint|release)\b|^(start|prepare) transaction$/;
 
@@ -222,28 +221,28 @@ function parseMigration(
   const normal = text.replaceAll("\r\n", "\n");
   const [up = "", down = "", ...more] = normal.split(/^--[ \t]*down[ \t]*$/m);
   const upStatements = firstWordsOf(up);
-  // Each migration is one transaction; ending it by hand would leave half of it behind.
+  // Each migration is one transaction; ending it early could leave half of it applied.
   const control = [...upStatements, ...firstWordsOf(down)]
     .map((words) => words.join(" "))
     .find((words) => transactionControl.test(words));
   const problems = [
-    ...(more.length > 0 ? ['"-- down" stands there more than once'] : []),
-    ...(upStatements.length > 0 ? [] : ["there is nothing to migrate: write its SQL"]),
+    ...(more.length > 0 ? ['it has more than one "-- down" line'] : []),
+    ...(upStatements.length > 0 ? [] : ["it has no statements"]),
     ...(down.trim() === ""
       ? [
-          'it has no "-- down" part: after a line "-- down", write the SQL that takes it back, or a comment that says why nothing does',
+          'it has no "-- down" part: after a line "-- down", write the SQL that reverts it, or a comment that says why nothing can',
         ]
       : []),
-    ...(control ? [`a migration is a transaction; take out "${control}"`] : []),
+    ...(control ? [`a migration runs in a transaction; remove "${control}"`] : []),
   ];
   refuse(problems.map((problem) => `${where}: ${problem}`));
   return { set, number, name, up, down, checksum: checksumOf(normal) };
 }
 
 /**
- * What depends on nothing comes first; otherwise the order given is kept.
+ * Sorts dependencies first, otherwise keeping the order.
  *
- * @throws DeclarationError if two have one name, or depend on each other or on nothing known
+ * @throws DeclarationError for duplicate names, cycles and unknown dependencies
  */
 export function orderByDependencies<
   Source extends Pick<MigrationSource, "name" | "dependsOn" | "migrations">,
@@ -263,7 +262,7 @@ export function orderByDependencies<
       if (dependency) visit(dependency, [...path, source.name]);
       else
         problems.push(
-          `feature ${source.name} depends on ${name}, which is not there${hint(name, byName.keys())}`,
+          `feature ${source.name} depends on ${name}, which does not exist${hint(name, byName.keys())}`,
         );
     }
     ordered.add(source);

@@ -1,5 +1,5 @@
 /**
- * One step of a migration: its lock, its transaction, its text, and the question whether what it leaves is
+ * One step of a migration: its lock, its transaction, its SQL, and the check that the result is
  * isolated.
  */
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,18 +9,18 @@ import type { Logger } from "../telemetry/log.ts";
 import { MigrationRefused } from "./ledger.ts";
 
 export interface MigrateOptions {
-  /** How long a migration waits for a lock before it gives up; default 5 s. */
+  /** How long a migration waits for a table lock; default 5 s. */
   readonly lockTimeoutMs?: number;
-  /** How often a migration is tried when locks are not to be had; default 5. */
+  /** How often a migration is tried when it can't get its locks; default 5. */
   readonly attempts?: number;
   /** How long to wait for another migrator of the same schema; default 60 s. */
   readonly waitMs?: number;
   readonly log?: Logger;
-  /** Hears what begins, if there is anything to migrate. */
+  /** Called at the start of each migration. */
   readonly note?: (text: string) => void;
 }
 
-/** @param name of the migration; an error's message says it. */
+/** @param name the migration's, for error messages */
 export async function runText(client: pg.Client, text: string, name: string): Promise<void> {
   try {
     await client.query(text);
@@ -30,7 +30,7 @@ export async function runText(client: pg.Client, text: string, name: string): Pr
   }
 }
 
-/** Which migration, in which line, and what PostgreSQL advises. */
+/** Names the migration and the line, with PostgreSQL's hint. */
 function explain(
   name: string,
   text: string,
@@ -56,13 +56,13 @@ export async function assertIsolated(
   throw new MigrationRefused(`${what} would leave tables that are not isolated:${list}`);
 }
 
-/** SQLSTATEs of a lock that was not to be had: lock_timeout, and a deadlock with the traffic. */
+/** SQLSTATEs of a lock that was not available: lock_timeout, and a deadlock with the traffic. */
 const lockNotAvailable = new Set(["55P03", "40P01"]);
 
 /**
- * One transaction as the owner. `row_security = off` doesn't lift Row-Level Security: it makes a
- * statement that would be filtered fail. Otherwise a migration's `update contacts …` would, without
- * a word, change nothing, since the owner sees no tenant's rows; `app.backfill` is for that.
+ * A transaction as the owner. `row_security = off` doesn't lift Row-Level Security; it makes
+ * statements that would be filtered fail. Otherwise a migration's `update contacts …` would
+ * silently change nothing, because the owner sees no tenant's rows; use `app.backfill` for that.
  */
 export async function runStep(
   client: pg.Client,
@@ -88,7 +88,10 @@ export async function runStep(
     } catch (error) {
       const locked = error instanceof pg.DatabaseError && lockNotAvailable.has(error.code ?? "");
       if (!locked || attempt >= attempts) throw error;
-      options.log?.warn({ schema, attempt, err: error }, "a migration could not get its locks");
+      options.log?.warn(
+        { schema, attempt, err: error },
+        "A migration could not get its locks; will retry",
+      );
       await sleep(250 * 2 ** attempt * (0.5 + Math.random()));
     }
   }
@@ -101,7 +104,7 @@ export async function withSchemaLock<Result>(
   fn: () => Promise<Result>,
 ): Promise<Result> {
   const key = `insulae migrates ${schema}`;
-  // A session's lock, since it spans transactions; its wait is bounded by lock_timeout.
+  // A session-level lock, because it spans transactions; lock_timeout bounds the wait.
   await inTransaction(client, async () => {
     await client.query(
       `set local lock_timeout = ${options.waitMs ?? 60_000}; set local statement_timeout = 0`,

@@ -44,7 +44,10 @@ const columnsOf = async (schema: string) => {
   return rows.map(({ name }) => name);
 };
 
-/** Whether somebody waits for a lock of this kind; not by statistics, which a transaction reads once. */
+/**
+ * Whether somebody waits for a lock of this kind. Not by statistics, which a transaction reads only
+ * once.
+ */
 const isAwaited = async (kind: "relation" | "advisory") => {
   const { rowCount } = await second.query(
     `select from pg_locks where not granted and locktype = $1
@@ -61,7 +64,7 @@ beforeAll(async () => {
 });
 afterAll(() => installation.close());
 
-test("up does what is missing, once; down takes it back; status says what is where", async () => {
+test("up applies what is missing, once; down reverts it; status lists both", async () => {
   const one = await withTexts(first);
   const two = await withTexts(
     first,
@@ -91,14 +94,14 @@ test("up does what is missing, once; down takes it back; status says what is whe
   expect(await columnsOf(schema)).toEqual([]);
 });
 
-test("the role and the settings of a migration end with it", async () => {
+test("a migration's role and settings end with it", async () => {
   const { rows } = await client.query(
     "select current_user = session_user as own, current_setting('row_security') as rls",
   );
   expect(rows).toEqual([{ own: true, rls: "on" }]);
 });
 
-describe("a migration is refused, and leaves nothing", () => {
+describe("a migration is refused, and leaves nothing behind, if it is", () => {
   test.each([
     ["a table without isolation (attack 99)", "create table open (id int primary key);", "public"],
     [
@@ -127,24 +130,24 @@ describe("a migration is refused, and leaves nothing", () => {
     });
   });
 
-  test("a landed migration that was changed, or one put in before it", async () => {
+  test("an applied migration that was changed, or one inserted before it", async () => {
     const schema = await schemaWith(await withTexts(first));
     await expect(migratePlacement(client, schema, await withTexts(`${first} `))).rejects.toThrow(
-      "notes/0001_notes was changed after it had landed",
+      "notes/0001_notes was changed after it was applied",
     );
   });
 
-  test("a schema that is not there is not made again (attack 98)", async () => {
+  test("a missing schema is not created again (attack 98)", async () => {
     const migrations = await withTexts(first);
     await expect(migratePlacement(client, "dropped", migrations)).rejects.toThrow(
-      "no schema dropped",
+      "the schema dropped",
     );
     const { rows } = await client.query("select from pg_namespace where nspname = 'dropped'");
     expect(rows).toEqual([]);
   });
 });
 
-test("rows of all tenants are changed with app.backfill, and forced isolation is back", async () => {
+test("app.backfill changes all tenants' rows and restores forced isolation", async () => {
   const schema = await schemaWith(await withTexts(first));
   await inTransaction(client, async () => {
     await client.query("select set_config('app.current_tenant_id', $1, true)", [tenant]);
@@ -155,7 +158,7 @@ test("rows of all tenants are changed with app.backfill, and forced isolation is
   expect((await client.query(`select text from ${schema}.notes`)).rows).toEqual([{ text: "new" }]);
 });
 
-test("app.tenant_reference looks at the rows that are there", async () => {
+test("app.tenant_reference validates existing rows", async () => {
   const tables = `${base}select app.tenant_table('notes');
     create table c (id uuid primary key, note_id uuid); select app.tenant_table('c');`;
   const schema = await schemaWith(await withTexts(tables));
@@ -169,7 +172,7 @@ test("app.tenant_reference looks at the rows that are there", async () => {
   );
 });
 
-test("app.tenant_table completes what later changes lack, and keeps what is there", async () => {
+test("app.tenant_table adds what later changes lack, and keeps what exists", async () => {
   const later = `
     alter table notes add code text unique, add updated_at timestamptz not null default now();
     create index by_text on notes (lower(text)) where text <> '';
@@ -194,7 +197,7 @@ test("app.tenant_table completes what later changes lack, and keeps what is ther
   expect(granted.rows).toEqual([{ insert: true, update: false, triggers: 1 }]);
 });
 
-test("behind a long SELECT a migration gives up, traffic goes on, and it comes through later (attack 97)", async () => {
+test("behind a long SELECT a migration gives up, traffic continues, and a retry succeeds (attack 97)", async () => {
   const schema = await schemaWith(await withTexts(first));
   const migrations = await withTexts(first, "alter table notes add city text;");
   const app = await installation.open();
@@ -204,7 +207,7 @@ test("behind a long SELECT a migration gives up, traffic goes on, and it comes t
   const options = { lockTimeoutMs: 100, attempts: 2 };
   const refused = migratePlacement(client, schema, migrations, options);
   await until("the migration waits", () => isAwaited("relation"));
-  // It queues behind the waiting migration, and is answered although the long one goes on.
+  // It queues behind the waiting migration, and is answered while the long statement still runs.
   await app.query(`select * from ${schema}.notes`);
   await expect(refused).rejects.toMatchObject({ code: "55P03" });
 
@@ -215,7 +218,7 @@ test("behind a long SELECT a migration gives up, traffic goes on, and it comes t
   expect(await patient).toMatchObject({ applied: ["notes/0002_notes"] });
 });
 
-test("of two migrators one waits, and then has nothing to do (attack 96)", async () => {
+test("of two migrators one waits, and then finds nothing to do (attack 96)", async () => {
   const schema = await schemaWith(await withTexts(first));
   const migrations = await withTexts(
     first,
@@ -228,7 +231,7 @@ test("of two migrators one waits, and then has nothing to do (attack 96)", async
   expect(results.map(({ version }) => version)).toEqual([2, 2]);
 });
 
-test("a migrator that is killed leaves nothing half done, and the next goes on (attack 96)", async () => {
+test("a killed migrator leaves nothing half done, and the next one continues (attack 96)", async () => {
   const text =
     "alter table notes add a int; select pg_advisory_xact_lock(96); alter table notes add b int;";
   const source = await testFeature("notes", [first, text]);

@@ -1,13 +1,13 @@
 /**
- * Brings one database, or one schema of it, to this version of the application.
+ * Migrates a database, or one schema of it, to this version of the application.
  *
- * Whoever migrates a schema holds its advisory lock, so of two migrators one waits, and then finds
- * nothing left to do. Each migration is a transaction that also writes the ledger and ends with the
- * question whether every table is isolated: it is there as a whole, and isolated, or not at all. A
- * migrator that is killed loses its transaction and its lock with its connection.
+ * A migrator holds the schema's advisory lock, so of two concurrent ones the second waits and finds
+ * nothing left to do. Each migration is one transaction that also writes the ledger and ends with
+ * the isolation check: it is applied completely and isolated, or not at all. If a migrator is
+ * killed, its transaction and lock end with its connection.
  *
- * A migration that can't have its locks within `lockTimeoutMs` gives up, because all statements on
- * the table queue behind it while it waits, and tries again a little later.
+ * A migration that can't get its locks within `lockTimeoutMs` gives up, because all statements on
+ * the table queue behind it, and retries a little later.
  */
 import pg from "pg";
 import { inTransaction } from "../engine/connect.ts";
@@ -40,20 +40,20 @@ export type { MigrateOptions } from "./migration-step.ts";
 
 export interface PlacementOptions extends MigrateOptions {
   /**
-   * Makes the schema if it is missing, and migrates it in one transaction. Without it a missing
+   * Creates the schema if it is missing and migrates it in one transaction. Without this, a missing
    * schema is an error: it may just have been dropped.
    */
   readonly create?: boolean;
 }
 
 export interface PlacementResult {
-  /** What was migrated now, as `feature/0001_name`. */
+  /** The migrations just applied, as `feature/0001_name`. */
   readonly applied: readonly string[];
-  /** How many data-plane migrations the placement has now. */
+  /** The number of data-plane migrations that the placement now has. */
   readonly version: number;
 }
 
-/** Brings the control plane (main database) to this version. @returns what was migrated. */
+/** Migrates the control plane (in the main database). @returns the applied migrations */
 export async function migrateControlPlane(
   client: pg.Client,
   migrations: Migrations,
@@ -65,10 +65,10 @@ export async function migrateControlPlane(
 }
 
 /**
- * Brings one placement to this version: the functions of its database, then the features' tables.
+ * Migrates a placement: the functions of its database, then the features' tables.
  *
- * @param client logged in as the administrator, in the placement's database.
- * @throws MigrationRefused if a landed migration was changed, or a table is not isolated.
+ * @param client logged in as the administrator, in the placement's database
+ * @throws MigrationRefused if an applied migration was changed, or a table is not isolated
  */
 export async function migratePlacement(
   client: pg.Client,
@@ -84,15 +84,15 @@ export async function migratePlacement(
 }
 
 export interface RevertChoice {
-  /** How many; default 1. */
+  /** Default 1. */
   readonly steps?: number;
-  /** Of these features alone. */
+  /** Only these features' migrations. */
   readonly features?: readonly string[];
 }
 
 /**
- * What `revertPlacement` would take back of each schema, the last one first. That a file was changed after it had
- * landed is no reason not to: its "-- down" part counts as it is now.
+ * The migrations that `revertPlacement` would revert in each schema, last first. The "-- down" part
+ * is used as it is now, even if the file was changed since.
  */
 export async function findRevertible(
   client: pg.Client,
@@ -116,7 +116,7 @@ const lastLanded = (
     .slice(-steps)
     .reverse();
 
-/** Takes back the last `steps` migrations of the placement, or of some of its features. */
+/** Reverts the last `steps` migrations of the placement, or of some of its features. */
 export async function revertPlacement(
   client: pg.Client,
   schema: string,
@@ -145,8 +145,8 @@ export async function revertPlacement(
 }
 
 /**
- * What each placement of a database has, what it lacks, and what only a newer version knows; or why it
- * would be refused.
+ * The applied, pending and unknown migrations of each placement of a database, or why it would be
+ * refused.
  */
 export async function placementPlans(
   client: pg.Client,
@@ -166,8 +166,8 @@ export async function placementPlans(
 }
 
 /**
- * The placements of a database for which `migratePlacement` would do nothing, and their versions: in a few
- * statements for all of them, where asking each takes twenty.
+ * The placements of a database that need no migration, with their versions: a few statements for
+ * all of them, where checking each takes twenty.
  */
 export async function findCurrent(
   client: pg.Client,
@@ -188,7 +188,7 @@ export async function findCurrent(
   );
 }
 
-/** The functions are in the schema `app`, whichever placements the database has. */
+/** The functions are in the schema `app`, independent of the database's placements. */
 const migrateAppFunctions = async (
   client: pg.Client,
   migrations: Migrations,
@@ -203,7 +203,7 @@ async function migrateSchema(
   options: PlacementOptions,
 ): Promise<PlacementResult> {
   const mustExist = isDataPlane(schema) && !options.create;
-  // Most of the time there is nothing to do, and then no lock is taken.
+  // Usually nothing is pending, and no lock is taken.
   const before = await planFor(client, schema, sets);
   if (before.pending.length === 0 && (await schemaExists(client, schema))) {
     return { applied: [], version: versionOf(before) };
@@ -213,8 +213,8 @@ async function migrateSchema(
     const plan = await planFor(client, schema, sets);
     const { pending } = plan;
     const exists = await schemaExists(client, schema);
-    if (!exists && mustExist) throw new PlacementMissing(`there is no schema ${schema}`);
-    // Nobody uses a new schema yet: one transaction is enough, and one commit.
+    if (!exists && mustExist) throw new PlacementMissing(`the schema ${schema} does not exist`);
+    // Nobody uses a new schema yet: one transaction suffices.
     if (pending.length > 0) {
       options.note?.(`Migrating the schema ${schema} (migrations: ${pending.length}) …`);
     }
@@ -232,7 +232,7 @@ async function migrateSchema(
   });
 }
 
-/** A new schema gets all at once; the last one is of a feature of the application's own. */
+/** A new schema gets all migrations in one step, named after the last. */
 function nameStep(step: readonly Migration[]): string {
   const names = step.map(label);
   return names.length > 3 ? `${names.length - 1} migrations and ${names.at(-1)}` : names.join(", ");
@@ -273,7 +273,7 @@ async function createSchema(client: pg.Client, schema: string): Promise<void> {
   );
 }
 
-/** Sets right who may use a schema that is there, which an earlier version may have made. */
+/** Restores the privileges on an existing schema, which an earlier version may have created. */
 async function restrictSchema(client: pg.Client, schema: string): Promise<void> {
   await retryConcurrent(() =>
     inTransaction(client, async () => {
@@ -286,7 +286,7 @@ async function restrictSchema(client: pg.Client, schema: string): Promise<void> 
   );
 }
 
-/** Those that are there, and that exactly their users may use. */
+/** The existing schemas whose privileges are as they should be. */
 async function findRestricted(
   client: pg.Client,
   schemas: readonly string[],
@@ -316,7 +316,7 @@ async function apply(client: pg.Client, schema: string, migration: Migration): P
   await writeLedger(client, schema, migration);
 }
 
-/** The schema that was to be migrated is not there. */
+/** The schema to migrate does not exist. */
 export class PlacementMissing extends Error {
   override readonly name = "PlacementMissing";
 }

@@ -1,13 +1,14 @@
 /**
- * Whose the roles of a server are. `insulae_app`, `insulae_control` and the others belong to the whole
- * server, and their passwords come from the master secret: a second installation that set them would lock
- * the first out. So `insulae_app` carries a mark, a comment:
+ * Protects a server's roles from a second installation. `insulae_app`, `insulae_control` and the
+ * others belong to the whole server, and their passwords derive from the master secret: a second
+ * installation that set them would lock out the first. So `insulae_app` has a mark, a comment:
  *
  *     Insulae of <database>, <fingerprint of the master secret>
  *
- * and whoever has another master secret is refused, unless nobody uses the roles any more. Roles without a
- * mark were made by an earlier version: they are ours if our password opens them. Whoever is refused by
- * mistake, such as after a restore without passwords, has the administrator write `unclaimed` in its place.
+ * and an installation with another master secret is refused unless nobody uses the roles any more.
+ * Roles without a mark are from an earlier version: they are ours if our password works. If the
+ * refusal is wrong, for example after a restore without passwords, the administrator replaces the
+ * mark by `unclaimed`.
  */
 import { randomBytes, scryptSync } from "node:crypto";
 import pg from "pg";
@@ -25,19 +26,19 @@ const appRole = "insulae_app";
 const unclaimed = "unclaimed";
 
 /**
- * Marks the roles as this installation's, which have just been made or made sure of.
+ * Marks the roles, just created or verified, as this installation's.
  *
- * @param client the administrator, in a transaction.
+ * @param client the administrator, in a transaction
  */
 export async function claimRoles(client: pg.ClientBase, mark: string): Promise<void> {
   await client.query(`comment on role ${appRole} is ${pg.escapeLiteral(mark)}`);
 }
 
 /**
- * The mark that is to be set, or undefined if it is there.
+ * The mark to set; undefined if it is set already.
  *
- * @param client the administrator, in the installation's database.
- * @throws AppError 409 `roles_taken`. Nothing was changed.
+ * @param client the administrator, in the installation's database
+ * @throws AppError 409 `roles_taken`; then nothing was changed
  */
 export async function markToSet(client: pg.Client, secrets: Secrets): Promise<string | undefined> {
   const { rows } = await client.query<Claim>(claimQuery, [appRole]);
@@ -51,7 +52,7 @@ export async function markToSet(client: pg.Client, secrets: Secrets): Promise<st
   }
   const [, database, found] = /^Insulae of (.*), ([0-9a-f]+)$/s.exec(claim.mark) ?? [];
   if (found === fingerprint) return undefined;
-  // Its database may be about to let them in.
+  // This database may not have granted access yet.
   const left =
     claim.users.length === 0 &&
     (database === claim.current || !claim.databases.includes(database ?? ""));
@@ -64,7 +65,7 @@ interface Claim {
   readonly exists: boolean;
   readonly mark: string | null;
   readonly databases: readonly string[];
-  /** The databases that let the role in, this one first. */
+  /** The databases that the role can connect to, this one first. */
   readonly users: readonly string[];
 }
 
@@ -92,8 +93,8 @@ function refusal(users: readonly string[]) {
 }
 
 /**
- * Every role of the server can read it, tenants' logins too: so it is slow to compute, for whoever would
- * try master secrets that people have chosen.
+ * Every role of the server, including tenants' logins, can read the mark. The slow hash protects
+ * weak master secrets against guessing.
  */
 const fingerprintOf = (secrets: Secrets): string =>
   scryptSync(secrets.derive("role-mark", 32), "insulae", 8, {
@@ -101,11 +102,11 @@ const fingerprintOf = (secrets: Secrets): string =>
     maxmem: 2 ** 26,
   }).toString("hex");
 
-/** Whether our password opens the role, and not any password does. */
+/** Whether our password, and not just any, opens the role. */
 async function isOurs(client: pg.Client, { current, users }: Claim, secrets: Secrets) {
   const [database = current] = users;
   if (!(await opens(client, database, secrets.rolePassword(appRole)))) return false;
-  // Where the server asks for no password, it is whose database is the only one.
+  // If the server accepts any password, the roles are ours only if no other database uses them.
   const proves = !(await opens(client, database, randomBytes(16).toString("hex")));
   return proves || users.every((name) => name === current);
 }

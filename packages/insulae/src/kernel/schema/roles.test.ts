@@ -21,7 +21,7 @@ afterEach(async () => {
   await database.drop();
 });
 
-test("nodes that start together all prepare the server, through whichever databases", async () => {
+test("nodes that start concurrently all prepare the server, through any databases", async () => {
   const another = await createTestDatabase();
   const clients = await Promise.all(
     [database.url, another.url, database.url, another.url].map((connectionString) =>
@@ -38,7 +38,7 @@ test("nodes that start together all prepare the server, through whichever databa
   await another.drop();
 });
 
-test("an administrator without the right, or that doesn't own the database, is told so", async () => {
+test("an administrator without the privilege, or without ownership of the database, gets an error", async () => {
   const name = `weak_${randomBytes(4).toString("hex")}`;
   await administrator.query(`create role ${name} login password 'weak'`);
   const config = parseIntoClientConfig(database.url);

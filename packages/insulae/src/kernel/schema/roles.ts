@@ -32,8 +32,8 @@ export const controlRole = "insulae_control";
 export const schemasRole = "insulae_schemas";
 
 /**
- * The role that uses a tenant's schema; `app.schema_user` says the same in SQL. It is a hash because
- * roles are the whole server's, and a schema's name is one database's.
+ * The role that uses a tenant's schema; `app.schema_user` is the same in SQL. A hash, because roles
+ * belong to the whole server and a schema's name to one database.
  */
 export const schemaRole = (database: string, schema: string): string =>
   `s_${createHash("sha256").update(`${database}/${schema}`).digest("hex").slice(0, 32)}`;
@@ -41,11 +41,11 @@ export const schemaRole = (database: string, schema: string): string =>
 const restricted = "nosuperuser nobypassrls nocreatedb nocreaterole noreplication";
 
 /**
- * Makes the roles of a server, or sets them right. Nodes that start together may all do it.
+ * Creates or corrects a server's roles. Safe to run on several nodes at once.
  *
- * @param client the administrator: a superuser, or a role with CREATEROLE and CREATEDB.
- * @throws Error if the administrator lacks the right; the message says which. AppError 409 `roles_taken`
- *   if they are another installation's.
+ * @param client the administrator: a superuser, or a role with CREATEROLE and CREATEDB
+ * @throws Error if the administrator lacks a privilege, which the message names; AppError 409
+ * `roles_taken` if the roles are another installation's
  */
 export async function prepareServer(client: pg.Client, secrets: Secrets): Promise<void> {
   await assertAdministrator(client);
@@ -61,7 +61,7 @@ export async function prepareServer(client: pg.Client, secrets: Secrets): Promis
       await client.query(`grant ${dataRole} to ${appRole}`);
       await createSchemasRole(client);
       await closeDatabases(client);
-      // From PostgreSQL 16 on, whoever made a role may grant it but is not in it.
+      // From PostgreSQL 16, the creator of a role may grant it but is not a member.
       await client.query(`
         do $$ begin
           if not pg_has_role(current_user, '${ownerRole}', 'usage') then
@@ -72,10 +72,10 @@ export async function prepareServer(client: pg.Client, secrets: Secrets): Promis
   );
 }
 
-/** Databases that every server has, and in which nobody but its administrators has business. */
+/** Databases that every server has, for administrators only. */
 const everyServers = ["postgres", "template1"];
 
-/** Lets only those connect to them who were named, if the administrator may decide that. */
+/** Revokes public access to them, if the administrator may do so. */
 async function closeDatabases(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ name: string }>(
     `select datname as name from (${openDatabases}) open
@@ -89,7 +89,10 @@ async function closeDatabases(client: pg.Client): Promise<void> {
   }
 }
 
-/** Databases that let everybody in, or make temporary tables, and whether the user may change that. */
+/**
+ * Databases where everybody may connect or create temporary tables, and whether the user may change
+ * that.
+ */
 const openDatabases = `
   select distinct datname,
     pg_has_role(current_user, datdba, 'usage') as closable
@@ -97,7 +100,7 @@ const openDatabases = `
   cross join aclexplode(coalesce(datacl, acldefault('d', datdba))) acl
   where datallowconn and acl.grantee = 0 and acl.privilege_type in ('CONNECT', 'TEMPORARY')`;
 
-/** The databases of the server that let everybody connect: tenants' logins, too. */
+/** The databases that everybody, including tenants' logins, can connect to. */
 export async function findOpenDatabases(client: pg.ClientBase): Promise<readonly string[]> {
   const { rows } = await client.query<{ name: string }>(
     `select datname as name from (${openDatabases}) open order by 1`,
@@ -106,8 +109,8 @@ export async function findOpenDatabases(client: pg.ClientBase): Promise<readonly
 }
 
 /**
- * Makes the login of a tenant's own database; `name` is the database's. One statement to be run where
- * the caller has a transaction.
+ * Creates the login of a tenant's own database; both have the same `name`. Call it in a
+ * transaction.
  */
 export async function createTenantLogin(
   client: pg.ClientBase,
@@ -120,10 +123,10 @@ export async function createTenantLogin(
 }
 
 /**
- * Gives the logins the settings with which they connect through a pooler, tenants' own logins too.
+ * Stores on the logins, including tenants' own, the settings for connections through a pooler.
  *
- * @param client the administrator.
- * @param mark of the tenants' logins.
+ * @param client the administrator
+ * @param mark the mark of the tenants' logins
  */
 export async function setRoleSettings(
   client: pg.Client,
@@ -140,7 +143,7 @@ export async function setRoleSettings(
   );
 }
 
-/** Gives logins the settings of `insulae_app`, where they lack one. */
+/** Copies the settings of `insulae_app` to logins that lack them. */
 async function copySettings(client: pg.ClientBase, logins: string, value: string): Promise<void> {
   const settingsOf = (role: string) =>
     `coalesce((select setconfig from pg_db_role_setting where setrole = ${role} and setdatabase = 0), '{}')`;
@@ -173,10 +176,11 @@ async function setSettings(
   await client.query(statements.join(";\n"));
 }
 
-/** PostgreSQL 15 knows inheritance of a role's whole membership only: it is NOINHERIT that counts. */
+/** PostgreSQL 15 supports inheritance only per role, so NOINHERIT is what matters there. */
 async function createSchemasRole(client: pg.ClientBase): Promise<void> {
   await createRole(client, schemasRole, "nologin noinherit");
-  // Later versions look through all that is inherited: they needn't look through a thousand roles.
+  // Later versions would search all inherited memberships, perhaps a thousand roles; this avoids
+  // it.
   await client.query(`
     do $$ begin
       execute 'grant ${schemasRole} to ${appRole}' || case
@@ -186,13 +190,15 @@ async function createSchemasRole(client: pg.ClientBase): Promise<void> {
     end $$`);
 }
 
-/** What the schema's name follows in the mark of its role: whose it is, among others on the server. */
+/**
+ * The mark of a schema's role, followed by the schema's name; distinguishes databases of a server.
+ */
 export const schemaMark = (database: string): string => `Schema of ${database}: `;
 
 /**
- * Makes the role that uses a tenant's schema, if it isn't there.
+ * Creates the role of a tenant's schema, if missing.
  *
- * @param client the administrator, in the schema's database.
+ * @param client the administrator, in the schema's database
  */
 export async function ensureSchemaRole(client: pg.Client, schema: string): Promise<void> {
   const { rows } = await client.query<{ database: string; name: string; ready: boolean }>(
@@ -208,7 +214,7 @@ export async function ensureSchemaRole(client: pg.Client, schema: string): Promi
   await retryConcurrent(() =>
     inTransaction(client, async () => {
       await client.query("select pg_advisory_xact_lock(hashtextextended('insulae roles', 0))");
-      // A server that was added by an earlier version doesn't have it.
+      // Servers added by an earlier version lack it.
       await createSchemasRole(client);
       await createRole(client, role.name, "nologin inherit");
       await client.query(
@@ -220,16 +226,16 @@ export async function ensureSchemaRole(client: pg.Client, schema: string): Promi
   );
 }
 
-/** Runs something as the administrator in another database of the same server. */
+/** Runs a function as the administrator in another database of the same server. */
 export type InDatabase = (
   database: string,
   fn: (client: pg.Client) => Promise<void>,
 ) => Promise<void>;
 
 /**
- * Drops a tenant's login, and whatever it has made for itself in databases that let it in.
+ * Drops a tenant's login, and everything it owns in databases that it could connect to.
  *
- * @param client the administrator; the login's own database is gone.
+ * @param client the administrator; the login's own database is already dropped
  */
 export async function dropLogin(
   client: pg.Client,
@@ -263,14 +269,14 @@ export async function dropLogin(
   await dropRole(client, name);
 }
 
-/** @param client the administrator; what the role could use is gone. */
+/** @param client the administrator; the role's objects are already dropped */
 export async function dropRole(client: pg.Client, name: string): Promise<void> {
   await retryConcurrent(async () => {
     await client.query(`drop role if exists ${pg.escapeIdentifier(name)}`);
   });
 }
 
-/** The statements that let only the named roles connect to a database. */
+/** Statements that allow only the given roles to connect to a database. */
 export function restrictDatabase(database: string, roles: readonly string[]): string {
   const name = pg.escapeIdentifier(database);
   return `
@@ -280,10 +286,10 @@ export function restrictDatabase(database: string, roles: readonly string[]): st
 }
 
 /**
- * Makes a database fit to hold tenants' rows or the control plane: only `roles` may connect, and
- * nobody may make objects in `public`, or large objects.
+ * Secures a database for tenants' rows or the control plane: only `roles` may connect, and nobody
+ * may create objects in `public`, or large objects.
  *
- * @param client the administrator, in that database.
+ * @param client the administrator, in that database
  */
 export async function prepareDatabase(client: pg.Client, roles: readonly string[]): Promise<void> {
   const { rows } = await client.query<{ database: string; owner: string; owned: boolean }>(`
@@ -291,7 +297,7 @@ export async function prepareDatabase(client: pg.Client, roles: readonly string[
       pg_has_role(current_user, datdba, 'usage') as owned
     from pg_database where datname = current_database()`);
   const [current] = rows;
-  if (!current) throw new Error("the current database is not in the catalogue");
+  if (!current) throw new Error("the current database is not in pg_database");
   if (!current.owned) {
     throw new Error(
       `the administrator must own the database ${current.database} (its owner is ${current.owner})`,
@@ -343,7 +349,7 @@ async function createRole(client: pg.ClientBase, name: string, options: string):
     [name],
   );
   const role = pg.escapeIdentifier(name);
-  // Only a superuser may so much as mention these attributes of a role that exists.
+  // Only a superuser may mention these attributes for an existing role.
   const [existing] = rows;
   if (!existing) await client.query(`create role ${role} ${restricted} ${options}`);
   else if (existing.unsafe) await client.query(`alter role ${role} ${restricted} ${options}`);
@@ -353,7 +359,7 @@ async function createRole(client: pg.ClientBase, name: string, options: string):
 const loginOptions = (secrets: Secrets, role: string): string =>
   `login inherit password ${pg.escapeLiteral(scramVerifier(secrets, role))}`;
 
-/** What PostgreSQL stores of a password (RFC 5803); the salt is derived, so it is always the same. */
+/** The verifier that PostgreSQL stores (RFC 5803). Its salt is derived, so it is deterministic. */
 function scramVerifier(secrets: Secrets, role: string): string {
   const iterations = 4096;
   const salt = secrets.derive(`role-salt:${role}`, 16);
@@ -365,9 +371,9 @@ function scramVerifier(secrets: Secrets, role: string): string {
 }
 
 /**
- * Roles and databases belong to the whole server, and advisory locks to one database: two nodes that
- * work through different databases can still meet in a catalogue row, and one of them then gets one
- * of these errors.
+ * Roles and databases belong to the whole server, advisory locks to one database. Two nodes in
+ * different databases can therefore collide on a catalogue row; one of them then gets one of these
+ * errors.
  */
 export async function retryConcurrent<Result>(fn: () => Promise<Result>): Promise<Result> {
   for (let attempt = 1; ; attempt += 1) {
@@ -385,4 +391,4 @@ const isConcurrentChange = (error: unknown): boolean =>
   ((error.code === "XX000" && /concurrently (updated|deleted)/.test(error.message)) ||
     (error.code === "23505" && /^pg_/.test(error.table ?? "")) ||
     error.code === "42710" ||
-    error.code === "40P01"); // grants to two roles, in either order: one of them goes again
+    error.code === "40P01"); // grants to two roles in opposite orders: one of them retries

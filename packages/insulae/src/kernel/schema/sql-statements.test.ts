@@ -3,7 +3,7 @@ import { firstWordsOf } from "./sql-statements.ts";
 
 const words = (text: string) => firstWordsOf(text).map((each) => each.join(" "));
 
-test("statements are told apart by semicolons", () => {
+test("statements are separated by semicolons", () => {
   expect(words("create table a (b int); COMMIT;\n;  insert into a values (1)")).toEqual([
     "create table",
     "commit",
@@ -23,13 +23,13 @@ test.each([
     "a body of SQL",
     "create function f() returns int begin atomic select case when true then 1 end; end",
   ],
-])("a semicolon in %s ends nothing", (_what, text) => {
+])("a semicolon in %s separates nothing", (_what, text) => {
   expect(firstWordsOf(text)).toHaveLength(1);
   expect(words(`${text}\n; rollback`).at(-1)).toBe("rollback");
 });
 
 test.each(["select 'open", 'select "open', "do $$ open", "select /* open"])(
-  "what is never closed goes to the end: %s",
+  "an unclosed construct extends to the end: %s",
   (text) => {
     expect(firstWordsOf(`${text}; commit`).length).toBeGreaterThan(0);
   },

@@ -1,8 +1,8 @@
 /**
- * The statements of an SQL text, as far as they have to be told apart: each one's first words. What is in quotes,
- * in `$…$` bodies, comments and `begin atomic … end` is inside of one. Linear in the text.
+ * Splits SQL text into statements and returns the first words of each. Handles quotes, `$…$`
+ * bodies, comments and `begin atomic … end`. Linear in the length of the text.
  *
- * Lexical structure: PostgreSQL's manual, section 4.1.
+ * Lexical structure: PostgreSQL manual, section 4.1.
  */
 
 /** @returns the first two words of each statement, in lower case: `["create", "table"]` */
@@ -36,7 +36,7 @@ export function firstWordsOf(text: string): readonly (readonly string[])[] {
   return statements;
 }
 
-/** Comments may be inside of each other. @param from after the first opening. */
+/** Comments can be nested. @param from the position after the opening */
 function endOfComment(text: string, from: number): number {
   const mark = /\/\*|\*\//g;
   mark.lastIndex = from;

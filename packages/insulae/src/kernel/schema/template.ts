@@ -1,8 +1,8 @@
 /**
- * A tenant's database is a copy of a template that is already migrated: copying takes a fraction of
- * the time of migrating. A template is named by the hash of its migrations, so one that exists is
- * current. It is built under another name, and gets its own when it is finished. Nobody can connect to
- * it then, which is what PostgreSQL asks of a database that is copied, and keeps it as it was checked.
+ * A tenant's database is a copy of a migrated template, which takes a fraction of the time of
+ * migrating. A template is named by the hash of its migrations, so an existing one is current. It
+ * is built under a temporary name and renamed when finished. Then nobody can connect to it, which
+ * PostgreSQL requires for copying, and which keeps it as it was verified.
  */
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -16,7 +16,7 @@ import { ownerRole, prepareDatabase } from "./roles.ts";
 export interface TemplateOptions {
   readonly connect: Connect;
   readonly serverId: string;
-  /** Its templates are told apart by it from those of another installation on the same server. */
+  /** Distinguishes its templates from those of other installations on the same server. */
   readonly mainDatabase: string;
   readonly migrations: Migrations;
 }
@@ -25,16 +25,16 @@ export const templateName = (migrations: Migrations): string =>
   `insulae_template_${migrations.hash.slice(0, 12)}`;
 
 /**
- * Builds the template if it isn't there, and drops the ones of earlier versions.
+ * Builds the template if missing, and drops those of earlier versions.
  *
- * @param client the administrator, in the server's main database.
- * @returns its name.
+ * @param client the administrator, in the server's main database
+ * @returns its name
  */
 export async function ensureTemplate(client: pg.Client, options: TemplateOptions): Promise<string> {
   const name = templateName(options.migrations);
   if (await exists(client, name)) return name;
 
-  // Bounded, so that a builder that hangs does not keep everybody's upkeep waiting for ever.
+  // Bounded, so that a builder that hangs does not block everybody forever.
   await inTransaction(client, async () => {
     await client.query("set local lock_timeout = 60000");
     await client.query("select pg_advisory_lock(hashtextextended('insulae template', 0))");
@@ -80,7 +80,7 @@ async function build(client: pg.Client, draft: string, options: TemplateOptions)
 
 /** SQLSTATEs of a name that is taken (duplicate_database), or is being taken (unique_violation). */
 const taken = new Set(["42P04", "23505"]);
-/** The builder's connection takes a moment to end. */
+/** The builder's connection takes a moment to close. */
 const objectInUse = "55006";
 
 async function finish(client: pg.Client, draft: string, name: string): Promise<void> {
@@ -92,7 +92,7 @@ async function finish(client: pg.Client, draft: string, name: string): Promise<v
       return;
     } catch (error) {
       const code = error instanceof pg.DatabaseError ? (error.code ?? "") : "";
-      // Another installation on this server was faster: the draft goes with the stale ones.
+      // Another installation on this server was faster: the draft is dropped with the stale ones.
       if (taken.has(code)) return;
       if (code !== objectInUse || attempt >= 20) throw error;
       await sleep(10 * attempt);
@@ -100,7 +100,7 @@ async function finish(client: pg.Client, draft: string, name: string): Promise<v
   }
 }
 
-/** Tells an installation's templates from those of others on the same server. */
+/** Distinguishes an installation's templates from others' on the same server. */
 export const templateMark = (mainDatabase: string): string =>
   `Template for the tenants' databases of ${mainDatabase}`;
 
@@ -114,12 +114,12 @@ async function dropStale(client: pg.Client, current: string, mainDatabase: strin
   );
   for (const { name } of rows) {
     await client.query(`alter database ${pg.escapeIdentifier(name)} is_template false`);
-    // An older node may be copying it; then it is dropped the next time.
+    // An older node may be copying it; then the next call drops it.
     await dropDatabase(client, name).catch(() => undefined);
   }
 }
 
-/** Drops the database, and the connections to it. */
+/** Drops the database and terminates its connections. */
 export async function dropDatabase(client: pg.Client, name: string): Promise<void> {
   await client.query(`drop database if exists ${pg.escapeIdentifier(name)} with (force)`);
 }

@@ -1,11 +1,11 @@
 /**
- * Files in a folder of this machine: `<folder>/<tenant>/<name>`. An object is written beside its place,
- * flushed, and moved there, so that it is there whole or not at all, whatever happens to the power; a
- * full disk costs the upload and nothing else. Clients reach it by URLs that this server has signed and
- * serves itself (`local-files.ts`).
+ * Stores files in a local folder: `<folder>/<tenant>/<name>`. An object is written to a temporary
+ * file, flushed, and renamed, so that it exists completely or not at all, even after a power
+ * failure; a full disk costs only the upload. Clients access it by signed URLs that this server
+ * serves (`local-files.ts`).
  *
- * A signed upload is good for as long as its empty file below `granted` is there, which `delete` removes
- * before the object. So nothing comes for a file that was deleted or confirmed.
+ * A signed upload is valid while its empty file below `granted` exists; `delete` removes that
+ * before the object, so nothing is stored for a deleted or confirmed file.
  */
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream, type Stats } from "node:fs";
@@ -30,18 +30,18 @@ import type { Grants } from "./grants.ts";
 export interface LocalDriverOptions {
   readonly folder: string;
   readonly grants: Grants;
-  /** Where this server is reached, or a CDN in front of it. */
+  /** This server's URL, or that of a CDN in front of it. */
   readonly uploadBase: () => string;
   readonly downloadBase: () => string;
 }
 
 export const storagePath = "/api/v1/storage";
 
-/** No upload takes as long. */
+/** Longer than any upload takes. */
 const staleMs = 3_600_000;
 
 export interface LocalDriver extends StorageDriver {
-  /** Puts what comes by a signed upload. @throws signedUrlRefused once it was revoked, uploadInProgress */
+  /** Stores a signed upload. @throws signedUrlRefused once it was revoked, uploadInProgress */
   receive(key: string, bytes: AsyncIterable<Uint8Array>): Promise<void>;
 }
 
@@ -57,7 +57,7 @@ export function createLocalDriver(options: LocalDriverOptions): LocalDriver {
       throw isMissing(cause) ? signedUrlRefused({ cause }) : cause;
     });
 
-  /** Makes something new, and then the object of it. */
+  /** Creates a temporary file, and renames it to the object. */
   const replace = async (key: string, make: (temporary: string) => Promise<void>) => {
     const path = pathOf(key);
     const temporary = join(unfinished, randomUUID());
@@ -70,7 +70,8 @@ export function createLocalDriver(options: LocalDriverOptions): LocalDriver {
     } catch (error) {
       throw orFull(error);
     } finally {
-      // It is still there after an error, and where both were the same file: then nothing is moved.
+      // It still exists after an error, and if both names were the same file: then nothing is
+      // renamed.
       await rm(temporary, { force: true });
     }
   };
@@ -86,12 +87,12 @@ export function createLocalDriver(options: LocalDriverOptions): LocalDriver {
         }
       }
       await mustBeGranted(key);
-      // Room is kept for it once.
+      // Space is reserved for it once.
       if (receiving.has(key)) throw uploadInProgress();
       receiving.add(key);
       try {
         await replace(key, (temporary) => write(temporary, whileGranted()));
-        // `delete` may have looked for the object just before it was there.
+        // `delete` may have looked for the object just before it was created.
         await mustBeGranted(key).catch(async (error: unknown) => {
           await rm(pathOf(key), { force: true });
           throw error;
@@ -192,7 +193,7 @@ export function createLocalDriver(options: LocalDriverOptions): LocalDriver {
 
 const replacedMeanwhile = new Error("the object was replaced meanwhile");
 
-/** Writes, and flushes: when this is done, the disk has it. */
+/** Writes and flushes: afterwards the data is on disk. */
 async function write(path: string, bytes: AsyncIterable<Uint8Array>): Promise<void> {
   const file = await open(path, "wx", 0o600);
   try {
@@ -222,7 +223,7 @@ async function sha256Of(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** A file that is replaced is another one. */
+/** Changes when the file is replaced. */
 const tagOf = ({ ino, mtimeMs, size }: Stats): string => `${ino}-${mtimeMs}-${size}`;
 
 const lookUp = (path: string): Promise<Stats | undefined> => stat(path).catch(orUndefined);

@@ -1,4 +1,4 @@
-/** Serves the local folder's objects to whoever has a URL that was signed for one. */
+/** Serves the local folder's objects to holders of signed URLs. */
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { bodyTooLarge } from "../lib/http-errors.ts";
@@ -9,17 +9,17 @@ import type { DownloadGrant, Grants, UploadGrant } from "./grants.ts";
 import type { LocalDriver } from "./local-driver.ts";
 
 export interface LocalFiles {
-  /** The tenant that a grant is for; undefined if it is not valid. */
+  /** The tenant of a grant; undefined if the grant is invalid. */
   readonly tenantOf: (grant: string, method: "GET" | "PUT") => TenantId | undefined;
   /** @throws signedUrlRefused */
   readonly download: (grant: string) => DownloadGrant & { readonly tenantId: TenantId };
   /** @throws signedUrlRefused */
   readonly upload: (grant: string) => UploadGrant & { readonly tenantId: TenantId };
-  /** @param key of a grant. @throws signedUrlRefused if the object is gone */
+  /** @param key from a grant. @throws signedUrlRefused if the object no longer exists */
   readonly stat: (key: string) => Promise<StoredObject>;
-  /** The bytes from the first to the last of these, both included. */
+  /** The bytes from `first` to `last`, inclusive. */
   readonly read: (key: string, first: number, last: number) => AsyncGenerator<Buffer>;
-  /** @throws bodyTooLarge, incompleteUpload if it is another size */
+  /** @throws bodyTooLarge, incompleteUpload if the size differs */
   readonly write: (grant: UploadGrant, bytes: AsyncIterable<Buffer>) => Promise<void>;
 }
 
@@ -29,7 +29,6 @@ export interface LocalFilesOptions {
   readonly driver: Pick<LocalDriver, "receive" | "stat">;
 }
 
-/** Keys begin with their tenant's id. */
 const tenantOfKey = (key: string): TenantId => key.slice(0, key.indexOf("/")) as TenantId;
 
 const pieceBytes = 65_536;
@@ -53,14 +52,14 @@ export function createLocalFiles({ folder, grants, driver }: LocalFilesOptions):
       if (!found) throw signedUrlRefused();
       return found;
     },
-    // It is opened when the first piece is asked for: an answer that nobody takes leaves nothing open.
+    // Opened on the first read, so an unread response leaves nothing open.
     async *read(key, first, last) {
       const file = await open(pathOf(key));
       try {
         for (let at = first; at <= last; ) {
           const length = Math.min(pieceBytes, last - at + 1);
           const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(length), 0, length, at);
-          if (bytesRead === 0) throw new Error("the file is shorter than it was");
+          if (bytesRead === 0) throw new Error("the file has been shortened");
           at += bytesRead;
           yield buffer.subarray(0, bytesRead);
         }
@@ -72,7 +71,7 @@ export function createLocalFiles({ folder, grants, driver }: LocalFilesOptions):
   };
 }
 
-/** The bytes, if there are exactly so many. */
+/** Yields the bytes; throws unless there are exactly `size`. */
 async function* exactly(size: number, bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let seen = 0;
   for await (const chunk of bytes) {

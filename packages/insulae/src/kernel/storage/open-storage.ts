@@ -7,7 +7,7 @@ import { createLocalFiles } from "./local-files.ts";
 import { createS3Driver } from "./s3-driver.ts";
 import { createStorage, type Storage } from "./storage.ts";
 
-/** Opens where the configuration says that files are. Nothing is touched before it is used. */
+/** Opens the configured storage. Nothing is accessed before first use. */
 export function openStorage(config: Config, secrets: Secrets): Storage {
   const { cdnBaseUrl, s3, aws } = config;
   if (s3) return createStorage(createS3Driver({ s3, aws, cdnBaseUrl }));

@@ -1,4 +1,4 @@
-/** S3s that do not answer as they should. Time is the test's own: what counts is when the driver gives up. */
+/** S3 servers that misbehave, with fake timers: tests when the driver gives up. */
 import { createServer, type Server, type Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -9,7 +9,7 @@ let server: Server | undefined;
 let driver: StorageDriver | undefined;
 const sockets = new Set<Socket>();
 
-/** @param answer what the peer does once a request has begun. */
+/** @param answer what the peer does once a request has begun */
 async function openDriver(answer: (socket: Socket) => void): Promise<StorageDriver> {
   server = createServer((socket) => {
     sockets.add(socket);
@@ -30,7 +30,7 @@ async function openDriver(answer: (socket: Socket) => void): Promise<StorageDriv
     aws: { region: "us-east-1", endpoint, credentials },
     cdnBaseUrl: undefined,
   });
-  // Loads the SDK while time is everybody's.
+  // Loads the SDK before the timers are faked.
   await driver.signDownload("a/b", { type: "text/plain", disposition: "inline" });
   return driver;
 }
@@ -64,7 +64,7 @@ const operations: Readonly<Record<string, (driver: StorageDriver) => Promise<unk
   check: async (driver) => driver.check?.(),
 };
 
-/** Lets the clock run until all are settled. @returns after how many seconds each was, and how. */
+/** Advances the clock until all are settled. @returns for each, after how many seconds and how */
 async function settled(running: Readonly<Record<string, Promise<unknown>>>) {
   const found: Record<string, { seconds: number; result: unknown }> = {};
   let seconds = 0;
@@ -75,7 +75,7 @@ async function settled(running: Readonly<Record<string, Promise<unknown>>>) {
     promise.then(note, note);
   }
   for (; Object.keys(found).length < Object.keys(running).length && seconds < 120; seconds += 0.5) {
-    // What is on its way through the loopback interface arrives.
+    // Let data in transit on the loopback interface arrive.
     for (let i = 0; i < 50; i++) await turn();
     await vi.advanceTimersByTimeAsync(500);
   }
@@ -110,9 +110,9 @@ describe("an S3 that", () => {
         everySoOften(socket, " ");
       },
     ],
-  ])("%s is given up in time, whatever is asked", async (_what, answer) => {
+  ])("%s is given up in time, in every operation", async (_what, answer) => {
     const peer = await openDriver(answer);
-    // A HEAD is answered once its head is there, and a start needs no more than 64 bytes.
+    // A HEAD is complete after the head, and a start needs only 64 bytes.
     const { stat, start, check, ...others } = operations;
     const running = Object.fromEntries(
       Object.entries(_what.includes("body") ? others : operations).map(([name, run]) => [
@@ -126,12 +126,12 @@ describe("an S3 that", () => {
         code: "storage_unavailable",
         headers: { "retry-after": expect.any(String) },
       });
-      // A second attempt, and the parts' clearing away, within.
+      // Includes a second attempt, and deleting the parts.
       expect(seconds).toBeLessThanOrEqual(name === "copy" ? 61 : 21);
     }
   });
 
-  it("sends for ever is not read for ever", async () => {
+  it("sends endlessly is not read endlessly", async () => {
     let sent = 0;
     const chunk = Buffer.concat([
       Buffer.from("10000\r\n"),
@@ -148,7 +148,7 @@ describe("an S3 that", () => {
       };
       pump();
     });
-    // The clock stands still: it is the size that ends them.
+    // The clock stands still: the size limit ends them.
     expect(await peer.start("a/b", 64)).toEqual(Buffer.alloc(64, "x"));
     for (const run of [consume(peer.list("a/")), peer.delete("a/b")]) {
       await expect(run).rejects.toMatchObject({ status: 503 });
@@ -166,7 +166,7 @@ describe("an S3 that", () => {
     ["is of another region", denied(301, "PermanentRedirect")],
     ["has no such bucket", denied(404, "NoSuchBucket")],
     ["asks for patience", denied(503, "SlowDown")],
-  ])("%s counts as away", async (_what, answer) => {
+  ])("%s counts as unavailable", async (_what, answer) => {
     const peer = await openDriver((socket) => {
       if (answer) socket.write(answer);
       setTimeout(() => socket.destroy(), 20);
@@ -187,13 +187,13 @@ describe("an S3 that", () => {
     }
   });
 
-  it("is full says so", async () => {
+  it("is full is reported as such", async () => {
     const peer = await openDriver((socket) => void socket.end(denied(507, "XMinioStorageFull")));
     const { put } = await settled({ put: peer.put("a/b", bytes(4), "text/plain") });
     expect(put?.result).toMatchObject({ code: "storage_full", status: 507 });
   });
 
-  it("is not waited for by a client that is gone", async () => {
+  it("is not awaited for a client that has disconnected", async () => {
     const peer = await openDriver(() => {});
     const gone = new AbortController();
     const put = peer.put("a/b", bytes(4), "text/plain", gone.signal);

@@ -1,11 +1,11 @@
 /**
- * Files in a bucket of an S3, Amazon's or another. Clients send to it and fetch from it by requests that
- * are signed here; only uploads through this server pass their bytes through it. They go on in parts as
- * they come, so that an upload of any size takes some ten megabytes of memory.
+ * Stores files in an S3 bucket, Amazon's or compatible. Clients upload and download by requests
+ * signed here; bytes pass through this server only if clients upload to it. They are forwarded in
+ * parts as they arrive, so an upload of any size takes some ten megabytes of memory.
  *
- * Every operation has a deadline of ours, whatever the S3 does (`s3-operation.ts`). The SDK is loaded when
- * it is first used. It needs no more than GetObject, PutObject, DeleteObject and AbortMultipartUpload on
- * the objects, ListBucket and ListBucketMultipartUploads on the bucket.
+ * Every operation has a deadline of our own (`s3-operation.ts`). The SDK is loaded on first use.
+ * Required permissions: GetObject, PutObject, DeleteObject and AbortMultipartUpload on objects,
+ * ListBucket and ListBucketMultipartUploads on the bucket.
  */
 import type { Readable } from "node:stream";
 import type { AwsSettings } from "../../config/channels.ts";
@@ -26,11 +26,11 @@ export interface S3DriverOptions {
   readonly cdnBaseUrl: string | undefined;
 }
 
-/** One at a time is in memory. */
+/** One part at a time is in memory. */
 const partBytes = 5 * 1024 * 1024;
-/** How long an S3 may take to copy the largest file, or to put its parts together. */
+/** The time allowed for copying the largest file, or assembling its parts. */
 const assemblyMs = 60_000;
-/** No upload takes as long. */
+/** Longer than any upload takes. */
 const staleMs = 3_600_000;
 
 async function load({ s3, aws }: S3DriverOptions) {
@@ -44,10 +44,10 @@ async function load({ s3, aws }: S3DriverOptions) {
     ...(s3.endpoint !== undefined && { endpoint: s3.endpoint }),
     ...(aws.credentials && { credentials: aws.credentials }),
     forcePathStyle: s3.pathStyle,
-    // Other servers than Amazon's know no checksums in trailers.
+    // Servers other than Amazon's don't support checksums in trailers.
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
-    // Without `throwOnRequestTimeout`, the SDK only logs that time is up.
+    // Without `throwOnRequestTimeout`, the SDK only logs timeouts.
     requestHandler: { connectionTimeout: 3_000, throwOnRequestTimeout: true },
   });
   client.middlewareStack.add(boundedAnswer, { step: "deserialize", priority: "low" });
@@ -99,7 +99,7 @@ export function createS3Driver(options: S3DriverOptions): StorageDriver {
       client.send(new sdk.AbortMultipartUploadCommand({ Bucket, Key, UploadId }), sending),
     );
 
-  /** Gives up uploads in parts that nobody will end. */
+  /** Aborts multipart uploads that nobody will complete. */
   const abortUploads = async (
     Prefix: string,
     wanted: (upload: { key: string; startedAt: Date }) => boolean,
@@ -122,7 +122,10 @@ export function createS3Driver(options: S3DriverOptions): StorageDriver {
     }
   };
 
-  /** Sends an object in parts. What `parts` throws, and that its client is gone, is thrown as it is. */
+  /**
+   * Uploads an object in parts. Errors of `parts`, including a disconnected client, are rethrown as
+   * they are.
+   */
   async function putInParts(
     Key: string,
     first: Buffer,
@@ -169,7 +172,7 @@ export function createS3Driver(options: S3DriverOptions): StorageDriver {
       const parts = partsOf(bytes);
       try {
         const { value: Body = Buffer.alloc(0) } = await parts.next();
-        // One that is full may be followed by others.
+        // After a full part there may be more.
         if (Body.length === partBytes) {
           await putInParts(Key, Body, parts, ContentType, signal);
           return;
@@ -201,7 +204,7 @@ export function createS3Driver(options: S3DriverOptions): StorageDriver {
           .send(new sdk.GetObjectCommand(part), sending)
           .catch(unless(404, 416));
         if (found === 404) return undefined;
-        // 416: it is empty. In Node, a body is a stream of its kind.
+        // 416: the object is empty. In Node, the SDK's bodies are Node streams.
         return found === 416 ? Buffer.alloc(0) : startOf(found.Body as Readable, bytes);
       }),
     copy: (from, to, tag) =>
@@ -250,13 +253,13 @@ export function createS3Driver(options: S3DriverOptions): StorageDriver {
       await abortUploads(prefix, ({ key }) => key.startsWith(prefix));
       for await (const page of pages(prefix)) await remove(page.map(({ key }) => key));
     },
-    // Signing is done here, but the credentials may come from elsewhere.
+    // Signing is local, but loading the credentials may need the network.
     signUpload: (Key, { size, type, seconds }) =>
       ask(async ({ client, createPresignedPost }) => {
         const { url, fields } = await createPresignedPost(client, {
           Bucket,
           Key,
-          // The key and all fields have to be as they are, and the file exactly so long.
+          // The key and all fields must match, and the file must have exactly this size.
           Conditions: [["content-length-range", size, size]],
           Fields: { "Content-Type": type },
           Expires: seconds,
@@ -302,15 +305,15 @@ export function createS3Driver(options: S3DriverOptions): StorageDriver {
   };
 }
 
-/** @throws if an answer lacks what every S3 says: it is from something else. */
+/** @throws if a response lacks what every S3 returns: it is from another kind of server */
 function mustHave<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error("the answer is not an S3's");
+  if (value === undefined) throw new Error("the response is not from an S3");
   return value;
 }
 
 /**
- * Parts of the same size, but for the last. An S3 wants no empty part, so where the bytes end with a full
- * one there is none after it.
+ * Parts of equal size except the last. S3 refuses empty parts, so none follows if the bytes end
+ * with a full one.
  */
 async function* partsOf(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, undefined> {
   let held: Uint8Array[] = [];
@@ -328,7 +331,7 @@ async function* partsOf(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer
   if (size > 0) yield Buffer.concat(held);
 }
 
-/** Not more than these, though the S3 should send all. */
+/** At most `bytes`, even if the S3 sends more. */
 async function startOf(body: Readable, bytes: number): Promise<Buffer> {
   const read: Buffer[] = [];
   let size = 0;

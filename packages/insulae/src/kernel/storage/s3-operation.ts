@@ -1,34 +1,34 @@
 /**
- * One operation on an S3: it ends in time, and fails in one of two ways. The deadline covers all of it
- * (credentials, the wait for a socket, the connection, the answer's last byte, the SDK's retries) and
- * grows with the bytes that are sent. An answer is read up to a size.
+ * One S3 operation, with a deadline and two kinds of failure. The deadline covers everything
+ * (credentials, waiting for a socket, connecting, the response's last byte, the SDK's retries) and
+ * grows with the bytes sent. The size of responses is bounded.
  */
 import { pipeline, Readable, Transform } from "node:stream";
 import { AppError } from "../lib/errors.ts";
 import { storageFull, storageUnavailable } from "./errors.ts";
 
 export interface OperationLimits {
-  /** How long it may take without any bytes. Default 10 s. */
+  /** The time allowed in addition to the transfer. Default 10 s. */
   readonly ms?: number;
-  /** How many bytes it sends. */
+  /** The number of bytes that it sends. */
   readonly bytes?: number;
-  /** Aborts when nobody waits for it any more. */
+  /** Aborts when the caller no longer waits. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What the SDK takes with each request. */
+/** Request options of the SDK. */
 export interface Sending {
   readonly abortSignal: AbortSignal;
-  /** Of one attempt. */
+  /** For one attempt. */
   readonly requestTimeout: number;
 }
 
-/** Of an answer; a list of 1,000 keys has about one. */
+/** For a response; a list of 1,000 keys has about 1 MiB. */
 const maxAnswerBytes = 8 * 1024 * 1024;
-/** An S3 that takes less than this counts as away. */
+/** An S3 slower than this counts as unavailable. */
 const bytesPerSecond = 128 * 1024;
 
-/** @throws storageFull, storageUnavailable, or what `work` throws of ours */
+/** @throws storageFull, storageUnavailable, or our own errors thrown by `work` */
 export async function operation<T>(
   work: (sending: Sending) => Promise<T>,
   { ms = 10_000, bytes = 0, signal }: OperationLimits = {},
@@ -36,7 +36,7 @@ export async function operation<T>(
   const deadlineMs = ms + (bytes / bytesPerSecond) * 1_000;
   const ending = new AbortController();
   const timer = setTimeout(
-    () => ending.abort(new Error(`no answer in ${Math.round(deadlineMs)} ms`)),
+    () => ending.abort(new Error(`no response in ${Math.round(deadlineMs)} ms`)),
     deadlineMs,
   );
   const stop = () => ending.abort(signal?.reason);
@@ -45,7 +45,7 @@ export async function operation<T>(
     signal?.throwIfAborted();
     const ended = Promise.withResolvers<never>();
     ending.signal.addEventListener("abort", () => ended.reject(ending.signal.reason));
-    // So that there is time for a second attempt.
+    // Leaves time for a second attempt.
     const sending = { abortSignal: ending.signal, requestTimeout: deadlineMs * 0.45 };
     return await Promise.race([work(sending), ended.promise]);
   } catch (error) {
@@ -56,7 +56,7 @@ export async function operation<T>(
   }
 }
 
-/** A middleware of the SDK, next to the wire: an answer without an end is not read to it. */
+/** SDK middleware next to the wire: bounds responses that never end. */
 export const boundedAnswer =
   <Args, Output extends { response: unknown }>(next: (args: Args) => Promise<Output>) =>
   async (args: Args): Promise<Output> => {
@@ -64,7 +64,7 @@ export const boundedAnswer =
     const { response } = output;
     if (typeof response === "object" && response !== null && "body" in response) {
       const { body } = response;
-      // Whoever reads it hears of its errors.
+      // The reader of the stream gets its errors.
       if (body instanceof Readable) response.body = pipeline(body, bounded(), () => {});
     }
     return output;
@@ -75,12 +75,12 @@ function bounded(): Transform {
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       size += chunk.length;
-      done(size > maxAnswerBytes ? new Error("the answer is too large") : null, chunk);
+      done(size > maxAnswerBytes ? new Error("the response is too large") : null, chunk);
     },
   });
 }
 
-/** Whatever goes wrong there is no fault of the client's. */
+/** Failures of the storage are never the client's fault. */
 function failureOf(cause: unknown): AppError {
   if (cause instanceof AppError) return cause;
   const status = statusOf(cause);
@@ -90,7 +90,7 @@ function failureOf(cause: unknown): AppError {
     headers: { "retry-after": "5" },
     cause: refused
       ? new Error(
-          `The S3 refuses this server with ${status}. Check S3_BUCKET_NAME, S3_REGION, S3_ENDPOINT, the credentials and the clock.`,
+          `The S3 refused this server's request with ${status}. Check S3_BUCKET_NAME, S3_REGION, S3_ENDPOINT, the credentials and the clock.`,
           { cause },
         )
       : cause,
@@ -103,7 +103,7 @@ function statusOf(error: unknown): number | undefined {
   return typeof status === "number" ? status : undefined;
 }
 
-/** Makes one of these answers a result; that there is no such bucket is none. */
+/** Maps one of these statuses to a result; a missing bucket remains an error. */
 export const unless =
   <Status extends number>(...statuses: readonly Status[]) =>
   (error: unknown): Status => {

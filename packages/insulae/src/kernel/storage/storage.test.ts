@@ -21,7 +21,7 @@ const content = "0123456789";
 const file = async () => (await upload(app, a, { content })).body.id;
 
 describe("a signed URL", () => {
-  it("is all that it takes, and without it there is nothing (attack 71)", async () => {
+  it("is necessary and sufficient (attack 71)", async () => {
     const url = await downloadOf(app, a, await file());
     expect((await app.inject(url)).body).toBe(content);
     const [claims, signature = ""] = url.split(".");
@@ -45,7 +45,7 @@ describe("a signed URL", () => {
     expect(anonymous.statusCode).toBe(401);
   });
 
-  it("says what it was signed for, and nothing else may be put in its place", async () => {
+  it("states what it was signed for, and can't be altered", async () => {
     const mine = new URLSearchParams((await downloadOf(app, a, await file())).split("?")[1]);
     const [claims = "", signature] = (mine.get("grant") ?? "").split(".");
     const said = JSON.parse(Buffer.from(claims, "base64url").toString());
@@ -66,7 +66,7 @@ describe("a signed URL", () => {
     }
   });
 
-  it("is good for an hour at most, and the same for a quarter of one", async () => {
+  it("is valid for at most an hour, and unchanged for a quarter of one", async () => {
     const id = await file();
     vi.useFakeTimers({ toFake: ["Date"], now: Math.ceil(Date.now() / 900_000) * 900_000 + 1_000 });
     try {
@@ -84,7 +84,7 @@ describe("a signed URL", () => {
     }
   });
 
-  it("of another installation is none here", () => {
+  it("of another installation is invalid", () => {
     const [ours, theirs] = [createGrants(randomBytes(32)), createGrants(randomBytes(32))];
     const grant = {
       method: "GET",
@@ -113,7 +113,7 @@ describe("a signed URL", () => {
     ["Bytes=2-4", 206, "234", "bytes 2-4/10"],
     [`bytes=${"9".repeat(400)}-`, 416, undefined, "bytes */10"],
     [`bytes=0-${"9".repeat(400)}`, 206, content, "bytes 0-9/10"],
-  ])("gives the part %s of a file", async (range, status, body, contentRange) => {
+  ])("returns the part %s of a file", async (range, status, body, contentRange) => {
     const url = await downloadOf(app, a, await file());
     const reply = await app.inject({ url, headers: { range } });
     expect(reply.statusCode).toBe(status);
@@ -121,7 +121,7 @@ describe("a signed URL", () => {
     expect(reply.headers["content-range"]).toBe(contentRange);
   });
 
-  it("gives a part only of the version that is meant (RFC 9110, section 13.1.5)", async () => {
+  it("returns a part only of the requested version (RFC 9110, section 13.1.5)", async () => {
     const url = await downloadOf(app, a, await file());
     const range = "bytes=2-4";
     const etag = String((await app.inject(url)).headers.etag);
@@ -141,7 +141,7 @@ describe("a signed URL", () => {
     expect((await app.inject({ url, headers: unsatisfiable })).statusCode).toBe(200);
   });
 
-  it("gives no body to HEAD, whatever part is asked for, nor to whoever has it", async () => {
+  it("returns no body to HEAD, whatever the range, nor to a client that has the file", async () => {
     const url = await downloadOf(app, a, await file());
     const head = await app.inject({ method: "HEAD", url, headers: { range: "bytes=2-4" } });
     expect([head.statusCode, head.body]).toEqual([200, ""]);
@@ -170,14 +170,14 @@ describe("a signed request for an upload (attack 65)", () => {
     );
 
   let address: Promise<string> | undefined;
-  /** Its URL, at a port. */
+  /** Its URL on a port. */
   const hereOf = async ({ upload: { url } }: { upload: { url: string } }) => {
     address ??= app.listen({ port: 0, host: "127.0.0.1" });
     const { pathname, search } = new URL(url);
     return new URL(pathname + search, await address);
   };
 
-  it("takes exactly what it was signed for", async () => {
+  it("accepts exactly what it was signed for", async () => {
     const asked = await ask();
     const { url, headers } = asked.upload;
     for (const [what, payload, more] of [
@@ -190,14 +190,14 @@ describe("a signed request for an upload (attack 65)", () => {
       expect([what, status >= 400 && status < 500]).toEqual([what, true]);
       expect(await storedSize(asked)).toBeUndefined();
     }
-    // Without saying how long it is.
+    // Without declaring its length.
     expect(await send(app, asked.upload, Readable.from([Buffer.from("few")]))).toBe(403);
     expect(await storedSize(asked)).toBeUndefined();
     expect(await send(app, asked.upload, "four")).toBe(204);
     expect(await storedSize(asked)).toBe(4);
   });
 
-  it("ends at its size, whatever the request says of itself (attack 68)", async () => {
+  it("ends at its size, whatever the request declares (attack 68)", async () => {
     const asked = await ask(4);
     let sent = 0;
     const endless = new ReadableStream<Uint8Array>({
@@ -221,7 +221,7 @@ describe("a signed request for an upload (attack 65)", () => {
     expect(await storedSize(asked)).toBeUndefined();
   });
 
-  it("is good for as long as its file is expected", async () => {
+  it("is valid while its file is expected", async () => {
     const path = ({ file }: { file: { id: string } }) => `/files/${file.id}`;
     const deleted = await ask();
     await a.call("DELETE", path(deleted));
@@ -237,7 +237,7 @@ describe("a signed request for an upload (attack 65)", () => {
     }
   });
 
-  it("is one: while its bytes come, no others are taken", async () => {
+  it("allows one upload at a time", async () => {
     const asked = await ask(200_000);
     const here = await hereOf(asked);
     let second: number | undefined;
@@ -259,7 +259,7 @@ describe("a signed request for an upload (attack 65)", () => {
     expect(await send(app, asked.upload, Buffer.alloc(200_000, "y"))).toBe(204);
   });
 
-  it("ends while its bytes come, when its file is deleted", async () => {
+  it("is aborted when its file is deleted", async () => {
     const asked = await ask(200_000);
     async function* bytes() {
       yield Buffer.alloc(100_000, "x");
@@ -277,7 +277,7 @@ describe("a signed request for an upload (attack 65)", () => {
     expect(readdirSync(join(app.config.dataDir, "files", "unfinished"))).toEqual([]);
   });
 
-  it("is good for a quarter of an hour", async () => {
+  it("is valid for a quarter of an hour", async () => {
     const { upload: signed } = await ask();
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 901_000 });
     try {
@@ -288,7 +288,7 @@ describe("a signed request for an upload (attack 65)", () => {
   });
 });
 
-it("what was replaced since it was looked at is not copied", () =>
+it("an object that was replaced meanwhile is not copied", () =>
   app.withTenant(a.tenant, async ({ storage }) => {
     const put = (text: string) =>
       storage.put("incoming/one", Readable.from([Buffer.from(text)]), "text/plain");
@@ -301,7 +301,7 @@ it("what was replaced since it was looked at is not copied", () =>
     expect(await storage.copy("incoming/one", "one", tag)).toBeUndefined();
   }));
 
-it("downloads lead to the CDN, where there is one, and may be kept by it", async () => {
+it("downloads lead to the CDN, if configured, and can be cached by it", async () => {
   const behind = await createTestApp({ config: { cdnBaseUrl: "https://cdn.example.com/f" } });
   try {
     const member = await createMember(behind);

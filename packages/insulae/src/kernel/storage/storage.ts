@@ -58,7 +58,9 @@ export function createStorage(driver: StorageDriver, local?: LocalFiles): Storag
       const prefix = prefixOf(id);
       const key = (name: string): string => {
         if (!/^[a-z0-9-]{1,100}(\/[a-z0-9-]{1,100})?$/.test(name)) {
-          throw new TypeError("a name in the storage is of a-z, 0-9 and -, perhaps in one folder");
+          throw new TypeError(
+            "a name in the storage consists of a-z, 0-9 and -, optionally in one folder",
+          );
         }
         return prefix + name;
       };
@@ -96,6 +98,6 @@ const tenantName = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** With the slash, so that no tenant's prefix is a prefix of another's. */
 function prefixOf(tenant: TenantId): string {
-  if (!tenantName.test(tenant)) throw new TypeError("a tenant's id is a uuid");
+  if (!tenantName.test(tenant)) throw new TypeError("a tenant's id must be a UUID");
   return `${tenant}/`;
 }

@@ -30,7 +30,7 @@ const tenantOf = (digit: string, key: string, hosts: string[] = []): Tenant => (
   updatedAt: new Date(0),
 });
 
-/** A catalogue over a table that the test may change, and what was asked of it. */
+/** A catalogue over a table that the test changes, with a record of its queries. */
 function catalogueOver(tenants: Tenant[], listening = () => true) {
   const asked: string[] = [];
   let gate = Promise.resolve();
@@ -49,7 +49,7 @@ function catalogueOver(tenants: Tenant[], listening = () => true) {
 }
 
 describe("the catalogue", () => {
-  test("answers a second time at once, by whatever name", async () => {
+  test("is synchronous the second time, by any name", async () => {
     const { catalogue, asked } = catalogueOver([tenantOf("1", "acme_corp", ["acme.example"])]);
     for (const lookup of [
       { by: "host", value: "acme.example" },
@@ -63,7 +63,7 @@ describe("the catalogue", () => {
     expect(asked).toHaveLength(3);
   });
 
-  test("asks once, however many wait", async () => {
+  test("queries once, however many wait", async () => {
     const { catalogue, asked } = catalogueOver([tenantOf("1", "acme")]);
     const answers = await Promise.all(
       Array.from({ length: 50 }, () => catalogue.find({ by: "key", value: "acme" })),
@@ -72,7 +72,7 @@ describe("the catalogue", () => {
     expect(asked).toHaveLength(1);
   });
 
-  test("remembers that there is none, until a tenant is announced", async () => {
+  test("caches unknown names until a tenant is announced", async () => {
     const tenants: Tenant[] = [];
     const { catalogue, asked } = catalogueOver(tenants);
     await catalogue.find({ by: "key", value: "new" });
@@ -84,7 +84,7 @@ describe("the catalogue", () => {
     expect((await catalogue.find({ by: "key", value: "new" }))?.id).toBe(id("2"));
   });
 
-  test("does not keep an answer that was asked for before it was forgotten", async () => {
+  test("does not cache a result requested before an invalidation", async () => {
     const tenants = [tenantOf("1", "acme")];
     const { catalogue, hold } = catalogueOver(tenants);
     const answer = Promise.withResolvers<void>();
@@ -97,7 +97,7 @@ describe("the catalogue", () => {
     expect((await catalogue.find({ by: "key", value: "acme" }))?.status).toBe("suspended");
   });
 
-  test("a host that moved to another tenant is not answered with the old one", async () => {
+  test("does not return the old tenant of a moved host", async () => {
     const tenants = [tenantOf("1", "old", ["shop.example"]), tenantOf("2", "new")];
     const { catalogue } = catalogueOver(tenants);
     await catalogue.find({ by: "host", value: "shop.example" });
@@ -109,7 +109,7 @@ describe("the catalogue", () => {
   });
 });
 
-test("a reference is an id, a number, a key or a slug, and never two of the first", () => {
+test("a reference is an id, a number, a key or a slug, unambiguously", () => {
   expect(lookupsOf(id("1"))).toEqual([{ by: "id", value: id("1") }]);
   expect(lookupsOf("42")).toEqual([{ by: "number", value: "42" }]);
   expect(lookupsOf("Acme")).toEqual([

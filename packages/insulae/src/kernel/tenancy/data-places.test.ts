@@ -1,4 +1,7 @@
-/** The register of data places is complete: each table is covered once, or exempt for a reason. */
+/**
+ * The register of data places is complete: each table is covered exactly once, or exempt for a
+ * reason.
+ */
 import type pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestInstallation, type TestInstallation } from "../../testing/test-installation.ts";
@@ -40,7 +43,7 @@ async function listTablesWith(...columns: readonly string[]): Promise<string[]> 
   return rows.map(({ name }) => name);
 }
 
-/** What refers to tenants by a foreign key of any name. */
+/** References to tenants by a foreign key of any name. */
 async function listReferring(): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `select distinct conrelid::regclass::text as name from pg_constraint
@@ -49,7 +52,7 @@ async function listReferring(): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-test("every table of the control plane is covered, or kept for a reason", async () => {
+test("every table of the control plane is erased or kept for a reason", async () => {
   expect(await listTables()).toEqual(Object.keys(controlTables).sort());
   for (const [name, table] of Object.entries(controlTables)) {
     const said = "kept" in table ? table.kept : table.holds;
@@ -57,7 +60,7 @@ test("every table of the control plane is covered, or kept for a reason", async 
   }
 });
 
-test("what refers to a tenant is erased by its id", async () => {
+test("every reference to a tenant is erased by its id", async () => {
   expect(await listReferring()).toEqual([...tablesByTenant].sort());
   expect(await listTablesWith("tenant_id")).toEqual([...tablesByTenant].sort());
 });
@@ -74,7 +77,7 @@ test("a new table without an entry is noticed", async () => {
   expect(Object.keys(controlTables)).not.toContain("control.notes");
 });
 
-test("each erasure by tenant_id has an index to go by", async () => {
+test("each erasure by tenant_id uses an index", async () => {
   const { rows } = await client.query<{ name: string }>(
     `select distinct indrelid::regclass::text as name
      from pg_index
@@ -85,7 +88,7 @@ test("each erasure by tenant_id has an index to go by", async () => {
   expect(rows.map(({ name }) => name).sort()).toEqual([...tablesByTenant].sort());
 });
 
-test("what a place takes along is a place or an erased table", () => {
+test("everything erased with something else names a place or an erased table", () => {
   const places = createDataPlaces({
     ...installation,
     storage: { of: () => ({}), erase: async () => {} } as never,
@@ -103,6 +106,6 @@ test("what a place takes along is a place or an erased table", () => {
   }
 });
 
-test("every table of the control plane that names a user is covered, or kept for a reason", async () => {
+test("every table of the control plane that refers to a user is covered, or kept for a reason", async () => {
   expect(await listTablesWith("user_id", "subject_id")).toEqual(Object.keys(userTables).sort());
 });

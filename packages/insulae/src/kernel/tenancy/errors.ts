@@ -1,6 +1,6 @@
 import { defineError } from "../lib/errors.ts";
 
-export const tenantNotFound = defineError("tenant_not_found", 404, "There is no such tenant");
+export const tenantNotFound = defineError("tenant_not_found", 404, "This tenant does not exist");
 export const tenantInactive = defineError(
   "tenant_inactive",
   403,
@@ -27,7 +27,7 @@ export const hostsRequired = defineError(
   400,
   "The tenant needs at least one host. Name a registered one.",
 );
-export const hostNotFound = defineError("host_not_found", 404, "There is no such host");
+export const hostNotFound = defineError("host_not_found", 404, "This host does not exist");
 export const reservedHost = defineError(
   "reserved_host",
   400,

@@ -1,6 +1,6 @@
 /**
- * What is done for one schema costs the same however many others there are: counted in rows of catalogues
- * that PostgreSQL reads, and in statements that are sent.
+ * Operations on one schema cost the same however many others there are, measured in catalogue rows
+ * that PostgreSQL reads, and in statements sent.
  */
 import { randomUUID } from "node:crypto";
 import type pg from "pg";
@@ -24,7 +24,7 @@ import { findStrayRows } from "./strays.ts";
 
 const few = 4;
 const many = 40;
-/** The planner reads a catalogue of one page whole, such as pg_namespace here. */
+/** The planner reads single-page catalogues, such as pg_namespace here, completely. */
 const smallTables = 200;
 const tables = Array.from({ length: 12 }, (_, index) => `notes_${index}`);
 const feature = () =>
@@ -41,7 +41,7 @@ const feature = () =>
   ]);
 
 let installation: TestInstallation;
-/** The one on which everything is done that is counted. */
+/** The connection of everything that is measured. */
 let worker: pg.Client;
 let observer: pg.Client;
 const placements: Placement[] = [];
@@ -84,7 +84,7 @@ async function place(): Promise<void> {
   placements.push(await provisioning.place(randomUUID() as TenantId, { isolation: "schema" }));
 }
 
-/** How many rows of catalogues PostgreSQL has read for `work`, and how many statements it was sent. */
+/** The catalogue rows that PostgreSQL read for `work`, and the statements sent. */
 async function costOf(work: () => Promise<unknown>): Promise<{ rows: number; statements: number }> {
   const before = await readRows();
   sent = 0;
@@ -93,7 +93,7 @@ async function costOf(work: () => Promise<unknown>): Promise<{ rows: number; sta
   return { rows: (await readRows()) - before, statements };
 }
 
-/** Not of the catalogues that all databases share: there other tests are at work. */
+/** Without catalogues shared by all databases, which other tests use. */
 async function readRows(): Promise<number> {
   // Its counts are written when this statement's transaction has ended.
   await worker.query("select pg_stat_force_next_flush()");
@@ -141,12 +141,12 @@ const forAll: Readonly<Record<string, () => Promise<unknown>>> = {
     findOrphans(worker, installation.control, installation.main.id, installation.main.database),
 };
 
-test("what is done for one schema reads no more beside forty than beside four", async () => {
+test("operations on one schema read no more among forty schemas than among four", async () => {
   const measure = async () => {
     const found: Record<string, number> = {};
     for (const [what, work] of Object.entries({ ...forOne, ...forAll })) {
-      await work(); // The first fills caches.
-      // Autovacuum reads catalogues, too, but not all the time.
+      await work(); // the first call fills caches
+      // Autovacuum reads catalogues too, but not all the time.
       const costs = [await costOf(work), await costOf(work), await costOf(work)];
       found[what] = Math.min(
         ...costs.map(({ rows, statements }) => (what in forOne ? rows : statements)),
@@ -164,7 +164,7 @@ test("what is done for one schema reads no more beside forty than beside four", 
   expect(grown).toEqual([]);
 }, 120_000);
 
-test("a connection on which a schema was made, and which remembers its tables, is closed", async () => {
+test("a connection that created a schema, and has cached its tables, is closed", async () => {
   const before = closed;
   await place();
   expect(closed).toBe(before + 1);
@@ -190,7 +190,7 @@ test("pg_depend names every relation of a schema, as pg_class has them", async (
     `select format('every.%I', relname) as name from pg_class
      where relnamespace = 'every'::regnamespace and relkind not in ('i', 'I')`,
   );
-  // Each has a fault: whose it is, if nothing else.
+  // Each has a problem, at least its owner.
   const objects = rows.map(({ object }) => object);
   for (const { name } of relations) expect(objects).toContain(name);
   expect(await listDataTables(observer, "every")).toEqual(["moved", "parted", "plain"]);

@@ -45,7 +45,7 @@ const versions = async () => {
   return rows.map(({ version }) => version).sort();
 };
 
-test("one placement that fails is named, the others finish, a rerun does the rest (attack 95)", async () => {
+test("a failing placement is reported, the others finish, and a rerun does the rest (attack 95)", async () => {
   const [, broken] = [await place("schema"), await place("schema"), await place("database")];
   const table = `${broken?.schema}.notes`;
   await inPlace(broken as Placement, (client) => client.query(`alter table ${table} add text int`));
@@ -66,7 +66,7 @@ test("one placement that fails is named, the others finish, a rerun does the res
   expect(await versions()).toEqual([2, 2, 2, 2]);
 });
 
-test("a placement made or dropped meanwhile is migrated, or gone (attack 98)", async () => {
+test("a placement created or dropped meanwhile is migrated, or reported as gone (attack 98)", async () => {
   const [schema, database] = [await place("schema"), await place("database")];
   let added: Placement | undefined;
   const outcomes = await migrateAll({
@@ -74,7 +74,8 @@ test("a placement made or dropped meanwhile is migrated, or gone (attack 98)", a
     migrations: newer,
     concurrency: 1,
     async connect(target) {
-      // By the first connection all placements are listed: now two go, and one comes.
+      // All placements are listed before the first connection: now two are dropped, and one is
+      // created.
       if (added === undefined) {
         added = await place("database");
         await installation.provisioning.retire(schema);

@@ -15,7 +15,7 @@ import type { TenantId } from "../lib/ids.ts";
 import { isolations } from "../model/tenant.ts";
 import { prepareServer } from "../schema/roles.ts";
 
-// A server of its own: its roles are made and changed here.
+// A separate server, because its roles are created and changed here.
 let folder: string;
 let server: Embedded;
 let installation: TestInstallation;
@@ -42,14 +42,14 @@ afterAll(async () => {
 });
 
 test.each(isolations)(
-  "an administrator with CREATEROLE and CREATEDB, no superuser, can place in a %s and retire it",
+  "an administrator with CREATEROLE and CREATEDB, but not a superuser, can create and retire a %s",
   async (isolation) => {
     const { provisioning, open } = installation;
     const placement = await provisioning.place(randomUUID() as TenantId, { isolation });
     const client = await open("app", placement.database);
     expect((await client.query("select count(*)::int from notes")).rows).toEqual([{ count: 0 }]);
     if (isolation === "database") {
-      // The tenant's sessions are ended with its database.
+      // The tenant's sessions end with its database.
       const ended = new Promise((resolve) => client.once("end", resolve));
       await provisioning.retire(placement);
       await ended;
@@ -57,7 +57,7 @@ test.each(isolations)(
   },
 );
 
-test("a role that was given too much is set right", async () => {
+test("a role with excess privileges is corrected", async () => {
   const superuser = await openClient({ connectionString: server.url });
   await superuser.query("alter role insulae_control bypassrls createdb");
   await prepareServer(superuser, installation.secrets);

@@ -4,10 +4,10 @@ import { createPlans } from "./plans.ts";
 
 const plans = createPlans({ free: { users: 3, rows: 100 }, gold: { users: 0, rows: 500 } });
 
-/** The two parts of a tenant that say what it may have. */
+/** The two members of a tenant that determine its quotas. */
 const tenant = (plan: string, settings: object = {}) => ({ plan, settings }) as unknown as Tenant;
 
-test("a tenant has what its plan allows, and one whose plan is unknown what `free` does", () => {
+test("a tenant has its plan's quotas, or those of `free` if the plan is unknown", () => {
   expect(plans.quotaOf(tenant("free"), "users")).toBe(3);
   expect(plans.quotaOf(tenant("gold"), "rows")).toBe(500);
   for (const plan of ["silver", "constructor", "__proto__", ""]) {
@@ -15,18 +15,18 @@ test("a tenant has what its plan allows, and one whose plan is unknown what `fre
   }
 });
 
-test("what is 0, or not named, has no limit", () => {
+test("a quota that is 0 or missing is unlimited", () => {
   expect(plans.quotaOf(tenant("gold"), "users")).toBeUndefined();
   expect(plans.quotaOf(tenant("free"), "storage_bytes")).toBeUndefined();
 });
 
-test("what is set for one tenant stands in for its plan's, in both directions", () => {
+test("a tenant's own limit overrides its plan's, in both directions", () => {
   const limits = { users: 20, rows: 0, storage_bytes: 7.9, requests_per_minute: 5 };
   expect(plans.quotasOf(tenant("free", { limits }))).toEqual({ users: 20, storage_bytes: 7 });
 });
 
 test.each([[null], ["5"], [[]], [{ users: "5" }], [{ users: -1 }], [{ users: null }]])(
-  "limits that make no sense, such as %j, change nothing",
+  "invalid limits, such as %j, have no effect",
   (limits) => {
     expect(plans.quotaOf(tenant("free", { limits }), "users")).toBe(3);
   },

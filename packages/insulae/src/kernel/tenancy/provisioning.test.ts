@@ -82,7 +82,7 @@ describe("a tenant is placed, migrated and ready", () => {
     expect(await useAs(id, placement)).toEqual([{ text: "mine", login: name }]);
   });
 
-  test("in databases, several at once, while the template is not there yet", async () => {
+  test("in databases, several concurrently, while the template does not exist yet", async () => {
     const ids = Array.from({ length: 6 }, tenantId);
     const placements = await Promise.all(
       ids.map((id) => installation.provisioning.place(id, { isolation: "database" })),
@@ -91,7 +91,7 @@ describe("a tenant is placed, migrated and ready", () => {
   });
 });
 
-describe("a tenant database's login has no way into another database (attack 18)", () => {
+describe("a tenant database's login can't connect to another database (attack 18)", () => {
   const logIn = async (database: string, user: string) => {
     const { servers, main, secrets } = installation;
     const config = await servers.connectionConfig({ serverId: main.id, database, role: "app" });
@@ -124,12 +124,12 @@ describe("a tenant database's login has no way into another database (attack 18)
       ["42501", "42501", "connected"],
       ["42501", "42501", "connected"],
     ]);
-    // Nobody gets into what is copied; 55000: the database takes no connections.
+    // Nobody can connect to a template; 55000: the database accepts no connections.
     expect(await logIn(templateName(installation.migrations), a.database)).toBe("55000");
   });
 });
 
-test("each version has a template of its own, built once; the one before is dropped", async () => {
+test("each version has its own template, built once; the previous one is dropped", async () => {
   const { main, provisioning } = installation;
   const newer = await loadMigrations([await testFeature("notes", [`${notes} select 2;`])]);
   const next = createProvisioning({
@@ -142,11 +142,11 @@ test("each version has a template of its own, built once; the one before is drop
   await Promise.all([1, 2, 3].map(() => next.prepareTemplate(main.id)));
   expect(await exists(templateName(newer))).toBe("database");
   expect(await exists(templateName(installation.migrations))).toBe("");
-  // An older node that is still there builds its own again.
+  // An older node that still runs rebuilds its own.
   await provisioning.place(tenantId(), { isolation: "database" });
 });
 
-test("a server that lacks a feature of the database makes no place without its tables", async () => {
+test("a server that lacks a feature of the database creates no place without its tables", async () => {
   const lacking = createProvisioning({
     ...installation,
     migrations: await loadMigrations([]),
@@ -160,11 +160,11 @@ test("a server that lacks a feature of the database makes no place without its t
     });
     expect(await exists(physicalName(id))).toBe("");
   }
-  // Those of the pool have all tables there are.
+  // Those of the pool have all existing tables.
   await lacking.place(tenantId(), { isolation: "pool" });
 });
 
-test("two installations on one server may build the same template at once", async () => {
+test("two installations on one server may build the same template concurrently", async () => {
   const feature = await testFeature("notes", [`${notes} select ${Date.now()};`]);
   const both = await Promise.all([
     createTestInstallation([feature]),
@@ -177,7 +177,7 @@ test("two installations on one server may build the same template at once", asyn
 });
 
 describe("names", () => {
-  test("come from the tenant's id, so no two are alike however alike the keys (attack 59)", () => {
+  test("derive from the tenant's id, so similar keys can't collide (attack 59)", () => {
     const id = "01900000-0000-7000-8000-00000000000a" as TenantId;
     expect(physicalName(id)).toBe("t_0190000000007000800000000000000a");
     expect(() => physicalName("t'; drop database x" as TenantId)).toThrow();
@@ -210,13 +210,13 @@ describe("names", () => {
     "information_schema",
     "main",
     "t_0190000000007000800000000000000a",
-  ])("that are chosen are refused when they mean something else: %j (attacks 57, 60)", (name) => {
+  ])("that are chosen are refused if they mean something else: %j (attacks 57, 60)", (name) => {
     expect(() => chosenName(name, "main")).toThrow(
       expect.objectContaining({ code: "placement_name_invalid" }),
     );
   });
 
-  test("that are chosen belong to one tenant, and to nobody else's role or schema", async () => {
+  test("that are chosen belong to one tenant, and never to another role or schema", async () => {
     const { provisioning } = installation;
     const name = `tenant_${randomUUID().slice(0, 8)}`;
     const id = tenantId();
@@ -232,7 +232,7 @@ describe("names", () => {
 });
 
 test.each(["schema", "database"] as const)(
-  "a retired %s is gone, and may be retired again",
+  "a retired %s is gone, and can be retired again",
   async (isolation) => {
     const id = tenantId();
     const placement = await installation.provisioning.place(id, { isolation });
@@ -260,8 +260,8 @@ test("the pool and the main database are never dropped", async () => {
   expect(await exists(main.database)).toBe("database");
 });
 
-describe("a failure half-way", () => {
-  /** Provisioning on a server that the control plane doesn't know: the row can't be written. */
+describe("a failed creation", () => {
+  /** Provisioning on a server unknown to the control plane: the row can't be written. */
   const failing = () => {
     const { connect, main } = installation;
     const pick = async () => ({ ...(await installation.servers.pick()), id: randomUUID() });
@@ -282,7 +282,7 @@ describe("a failure half-way", () => {
   test("that is a crash is found afterwards, and the tenant can be placed again", async () => {
     const { control, provisioning } = installation;
     const [a, b, c] = [tenantId(), tenantId(), tenantId()];
-    // It is the first that is made for a schema.
+    // It is the first role created for a schema.
     const onlyRole = physicalName(c);
     await withOwner(
       installation.connect,

@@ -34,7 +34,7 @@ describe("the next tenant goes to the server with the fewest tenants for its wei
   });
 });
 
-describe("how to log in", () => {
+describe("the login", () => {
   const secrets = createSecrets("a master secret of more than 32 characters");
   const config = (
     role: "app" | "control" | "owner",
@@ -66,25 +66,25 @@ describe("how to log in", () => {
     });
   });
 
-  test.each(["app", "control", "owner"] as const)("as %s nothing is compiled", (role) => {
+  test.each(["app", "control", "owner"] as const)("as %s does not use JIT compilation", (role) => {
     expect(config(role, "main").options).toMatch(/(^| )-c jit=off( |$)/);
   });
 
-  test("the app's limits are given at start-up", () => {
+  test("as the app has its limits from the start", () => {
     expect(config("app", "main").options).toContain(
       "-c statement_timeout=1000 -c idle_in_transaction_session_timeout=2000 -c lock_timeout=3000",
     );
     expect(config("app", "main").options).toContain("-c search_path=data ");
   });
 
-  test("TLS is as the URL's sslmode says, a socket as its host", () => {
+  test("uses TLS by the URL's sslmode, and a socket as its host", () => {
     expect(config("app", "main", "postgres://a:b@db/main?sslmode=disable").ssl).toBe(false);
     expect(config("app", "main", "postgres://a:b@db/main?sslmode=verify-full").ssl).toBeTruthy();
     expect(config("app", "main", "postgres://a:b@/main?host=/run/pg").host).toBe("/run/pg");
   });
 });
 
-describe("a further server", () => {
+describe("an additional server", () => {
   let installation: TestInstallation;
   let elsewhere: SecondServer;
 
@@ -107,7 +107,7 @@ describe("a further server", () => {
     }
   };
 
-  test("is prepared, kept with a sealed URL, and given tenants", async () => {
+  test("is prepared, stored with an encrypted URL, and used for tenants", async () => {
     const { servers, control, provisioning, main } = installation;
     const added = await servers.add({ name: "second", url: elsewhere.url, weight: 3 });
     expect(await servers.get("second")).toEqual(added);
@@ -133,7 +133,7 @@ describe("a further server", () => {
     expect(await servers.pick()).toEqual({ id: main.id });
   });
 
-  test("needs a name and a URL that work, and a name of its own", async () => {
+  test("needs a valid, unique name and a working URL", async () => {
     const { servers } = installation;
     const { url } = elsewhere;
     await expect(servers.add({ name: "Second!", url })).rejects.toMatchObject({
@@ -156,7 +156,7 @@ describe("a further server", () => {
   test.each([
     ["as it is", () => undefined],
     ["as an earlier version left it", () => unmark()],
-  ])("%s, is not taken for another one that is in the list", async (_, leave) => {
+  ])("%s, is not mistaken for another listed one", async (_, leave) => {
     const { servers, url } = installation;
     await leave();
     for (const [name, at] of [
@@ -176,7 +176,7 @@ describe("a further server", () => {
     expect((await servers.list()).map(({ name }) => name)).toEqual(["main", "second"]);
   });
 
-  test("is added once, by whoever comes first", async () => {
+  test("is added once by concurrent calls", async () => {
     const { servers } = installation;
     const other = await startSecondServer();
     try {
@@ -194,7 +194,7 @@ describe("a further server", () => {
     }
   });
 
-  test("is known again where its data has moved to, and nowhere else", async () => {
+  test("is recognised where its data has moved to, and nowhere else", async () => {
     const { servers } = installation;
     const [from, to] = [makeServerFolder(), makeServerFolder()];
     const before = await startTestServer(from);
@@ -217,7 +217,7 @@ describe("a further server", () => {
         code: "server_differs",
         detail: expect.stringContaining("not in the list"),
       });
-      // What nobody uses any more may be added again.
+      // An unused one can be added again.
       await servers.add({ name: "again", url: after.url });
       await servers.remove("again");
     } finally {
@@ -227,7 +227,7 @@ describe("a further server", () => {
     }
   }, 60_000);
 
-  test("is never found by another one's id, whatever its name is", async () => {
+  test("is never found by another server's id, whatever its name", async () => {
     const { servers, control, main } = installation;
     const rename = (from: string, name: string) =>
       control.updateTable("control.servers").set({ name }).where("name", "=", from).execute();

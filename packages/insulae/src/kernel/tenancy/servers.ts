@@ -18,7 +18,7 @@ import {
   tenantsOn,
 } from "./server-changes.ts";
 
-export const serverNotFound = defineError("server_not_found", 404, "There is no such server");
+export const serverNotFound = defineError("server_not_found", 404, "This server does not exist");
 export const noServerAccepts = defineError(
   "no_server_accepts",
   503,

@@ -25,7 +25,7 @@ describeWithRedis("the copy of a tenant's configuration in Redis", () => {
     await server.stop();
   });
 
-  test("is neither believed nor written by a node that hears no announcements, and goes when it may have missed one", async () => {
+  test("is neither used nor written by a node without announcements, and deleted after a gap", async () => {
     let listening = true;
     let missedSomething = (): void => undefined;
     const configs = createTenantConfigs({

@@ -58,7 +58,7 @@ describe("a tenant's key", () => {
     );
   });
 
-  test("what passes is canonical already, and its slug is a DNS label", () => {
+  test("that is accepted is canonical already, and its slug is a DNS label", () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.string(), anyText(), fc.stringMatching(/^[a-zA-Z0-9_-]{1,70}$/)),

@@ -10,7 +10,7 @@ export type TenantLookup = {
   readonly value: string;
 };
 
-const selectTenants = (control: Kysely<ControlTables>) =>
+export const selectTenants = (control: Kysely<ControlTables>) =>
   control
     .selectFrom("control.tenants as t")
     .innerJoin("control.placements as p", "p.id", "t.placement_id")
@@ -26,6 +26,8 @@ const selectTenants = (control: Kysely<ControlTables>) =>
       "t.owner_account_id",
       "t.created_at",
       "t.updated_at",
+      "t.deleted_at",
+      "t.erase_after",
       "p.id as placement_id",
       "p.server_id",
       "p.database",
@@ -43,7 +45,7 @@ const selectTenants = (control: Kysely<ControlTables>) =>
 
 type TenantRow = Awaited<ReturnType<ReturnType<typeof selectTenants>["executeTakeFirstOrThrow"]>>;
 
-const toTenant = (row: TenantRow): Tenant => ({
+export const toTenant = (row: TenantRow): Tenant => ({
   id: row.id,
   key: row.key,
   slug: row.slug,
@@ -58,6 +60,9 @@ const toTenant = (row: TenantRow): Tenant => ({
   placement: placementOf({ ...row, id: row.placement_id }),
   createdAt: row.created_at,
   updatedAt: row.updated_at,
+  ...(row.deleted_at && row.erase_after
+    ? { deletion: { deletedAt: row.deleted_at, eraseAt: row.erase_after } }
+    : {}),
 });
 
 /** The tenant if it has one of the statuses; default: if it is alive (active or suspended). */
@@ -79,30 +84,4 @@ export async function findTenant(
       : living.where(`t.${by}`, "=", value);
   const row = await query.executeTakeFirst();
   return row && toTenant(row);
-}
-
-export interface TenantFilter {
-  readonly status?: "active" | "suspended" | undefined;
-  readonly ownerAccountId?: string | undefined;
-  /** The id of the last tenant of the previous page. */
-  readonly after?: string | undefined;
-  readonly limit: number;
-}
-
-/** Living tenants, newest first. */
-export async function listTenants(
-  control: Kysely<ControlTables>,
-  filter: TenantFilter,
-): Promise<Tenant[]> {
-  const { status, ownerAccountId, after } = filter;
-  const rows = await selectTenants(control)
-    .where("t.status", "in", status ? [status] : ["active", "suspended"])
-    .$if(ownerAccountId !== undefined, (query) =>
-      query.where(sql`t.owner_account_id`, "=", ownerAccountId),
-    )
-    .$if(after !== undefined, (query) => query.where(sql`t.id`, "<", after))
-    .orderBy("t.id", "desc")
-    .limit(filter.limit)
-    .execute();
-  return rows.map(toTenant);
 }

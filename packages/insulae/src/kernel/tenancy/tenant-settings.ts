@@ -17,16 +17,16 @@ export interface SettingsShape {
    * Limits: numbers. Only for platform administrators, in addition to the plan's quotas and rates.
    */
   readonly limits?: TObject;
-  /** How it looks: texts. Mails have their own: `name`, `logo_url`, `color`, … */
+  /** Appearance: strings. E-mails use `name`, `logo_url`, `color`, … */
   readonly branding?: TObject;
   /** Anything else. */
   readonly custom?: TObject;
 }
 
 export interface TenantSettings<Values> {
-  /** What is set for the tenant, with defaults for what is not. */
+  /** The tenant's values, with defaults for missing ones. */
   readonly of: (tenant: Tenant) => Values;
-  /** @throws validationFailed, with the path of what is wrong */
+  /** @throws validationFailed, with the paths of invalid values */
   readonly check: (settings: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -36,7 +36,7 @@ type ValuesOf<Shape> = {
     : never;
 };
 
-/** What stands in these parts anyway; see docs/limits.md and docs/notifications.md. */
+/** The built-in members of these parts; see docs/limits.md and docs/notifications.md. */
 const own: Readonly<Record<string, TObject>> = {
   limits: Type.Partial(
     Type.Object(
@@ -58,8 +58,8 @@ const own: Readonly<Record<string, TObject>> = {
 };
 
 /**
- * Says the shape of the tenants' settings. Give it to `createApp({ settings })`, which has it checked
- * whenever settings are written, by code or by the API; read with `of`.
+ * Declares the schema of tenants' settings. Give it to `createApp({ settings })`, which validates
+ * every write, by code or by the API; read with `of`.
  *
  * @throws Error if a setting neither has a default nor is optional
  * @example
@@ -73,7 +73,7 @@ const own: Readonly<Record<string, TObject>> = {
 export function tenantSettings<const Shape extends SettingsShape>(
   shape: Shape,
 ): TenantSettings<ValuesOf<Shape>> {
-  const parts = Object.entries(shape) as [string, TObject][]; // what the type says
+  const parts = Object.entries(shape) as [string, TObject][]; // per the type
   const schema = Type.Object(
     Object.fromEntries(
       parts.map(([name, part]) => [
@@ -98,7 +98,7 @@ export function tenantSettings<const Shape extends SettingsShape>(
     complete({});
   } catch (error) {
     throw new Error(
-      `tenantSettings: each needs a default, or to be optional: ${pointersOf(error)}`,
+      `tenantSettings: each setting needs a default or must be optional: ${pointersOf(error)}`,
     );
   }
 

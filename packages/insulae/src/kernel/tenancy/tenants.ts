@@ -24,7 +24,8 @@ import {
   sweepTenants,
 } from "./tenant-erasure.ts";
 import { canonicalTenantKey, slugOf } from "./tenant-key.ts";
-import { findTenant, listTenants, type TenantFilter } from "./tenant-queries.ts";
+import { countTenants, listTenants, type TenantFilter, type WantedTenants } from "./tenant-list.ts";
+import { findTenant } from "./tenant-queries.ts";
 import type { TenantSettings } from "./tenant-settings.ts";
 
 export interface NewTenant {
@@ -66,10 +67,9 @@ export interface Tenants {
    * Creates a tenant, ready to use.
    *
    * @param prepare runs in the new tenant before it is activated, for example to create its first
-   * user; if
-   *   it throws, the creation is rolled back
+   * user; if it throws, the creation is rolled back
    * @throws tenantExists, hostTaken, invalidTenantKey, reservedTenantKey, tooManyTenants,
-   *   settingsTooLarge
+   * settingsTooLarge
    */
   create(tenant: NewTenant, prepare?: (tenant: Tenant) => Promise<void>): Promise<Tenant>;
   /**
@@ -87,9 +87,9 @@ export interface Tenants {
   get(reference: string): Promise<Tenant>;
   /** The part that other programs may read; see `tenant-config.ts`. @throws tenantNotFound */
   config(reference: string): Promise<TenantConfig>;
-  /** Newest first. */
+  /** By default those that are active or suspended, newest first. */
   list(filter: TenantFilter): Promise<Tenant[]>;
-  count(filter: Pick<TenantFilter, "status" | "ownerAccountId">): Promise<number>;
+  count(wanted: WantedTenants): Promise<number>;
   /**
    * @param check receives the current tenant, locked; if it throws, nothing changes
    * @throws tenantNotFound, settingsTooLarge
@@ -99,8 +99,7 @@ export interface Tenants {
    * Transfers the tenant to another account.
    *
    * @param hand the work that goes with it. Runs one at a time, and only while the tenant is owned
-   * by `from`
-   *   (undefined: nobody); if it throws, the owner stays
+   * by `from` (undefined: nobody); if it throws, the owner stays
    * @param limit how many tenants `to` may own, including this one; 0: no limit
    * @throws tenantNotFound if `from` does not own it (any more); tooManyTenants
    */
@@ -233,17 +232,7 @@ export function createTenants(options: TenantsOptions): Tenants {
       return config;
     },
     list: (filter) => listTenants(control, filter),
-    async count({ status, ownerAccountId }) {
-      const { count } = await control
-        .selectFrom("control.tenants")
-        .select((eb) => eb.fn.countAll<string>().as("count"))
-        .where("status", "in", status ? [status] : ["active", "suspended"])
-        .$if(ownerAccountId !== undefined, (query) =>
-          query.where("owner_account_id", "=", (ownerAccountId ?? null) as AccountId | null),
-        )
-        .executeTakeFirstOrThrow();
-      return Number(count);
-    },
+    count: (wanted) => countTenants(control, wanted),
     async update(id, { name, plan, settings }, check) {
       refuseLarge(settings);
       if (settings) options.checkSettings?.(settings);
@@ -308,8 +297,9 @@ const withLimits = (settings: Readonly<Record<string, unknown>>): RawBuilder<str
       || ${JSON.stringify(settings)}::jsonb`;
 
 /**
- * Inserts the tenant, which reserves its key, slug and hosts. @param registered the hosts exist
- * already
+ * Inserts the tenant, which reserves its key, slug and hosts.
+ *
+ * @param registered the hosts exist already
  */
 async function reserve(
   options: TenantsOptions,

@@ -1,4 +1,6 @@
-/** Two installations on one PostgreSQL server: its roles, and their passwords, are the whole server's. */
+/**
+ * Two installations on one PostgreSQL server, whose roles and passwords belong to the whole server.
+ */
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -58,7 +60,7 @@ const works = async (database: string, secrets: Secrets): Promise<boolean> => {
 
 const unmark = "comment on role insulae_app is null";
 
-test("of two that start at once on a new server one has it, and the other is refused", async () => {
+test("of two that start concurrently on a new server one gets it, and the other is refused", async () => {
   const starts = { first: ours, second: theirs };
   const results = await Promise.allSettled(
     Object.entries(starts).map(([name, secrets]) => install(name, secrets)),
@@ -71,7 +73,7 @@ test("of two that start at once on a new server one has it, and the other is ref
   await administer(`drop database ${name} with (force)`);
 });
 
-test("the roles of an installation whose database is gone are the next one's", async () => {
+test("the roles of an installation whose database is gone go to the next one", async () => {
   await install("lasting", ours);
   expect(await works("lasting", ours)).toBe(true);
 });
@@ -100,7 +102,7 @@ test("one with the same secret shares the roles", async () => {
   await administer("drop database sharing with (force)");
 });
 
-test("roles that an earlier version made belong to whoever has their password", async () => {
+test("roles from an earlier version belong to whoever has their password", async () => {
   await administer(unmark);
   await expect(install("second", theirs)).rejects.toMatchObject(taken);
   await expect(install("lasting", theirs)).rejects.toMatchObject(taken);
@@ -113,7 +115,7 @@ test("roles that an earlier version made belong to whoever has their password", 
   expect(await works("lasting", ours)).toBe(true);
 });
 
-test("where the server asks for no password, they are of the only database that lets them in", async () => {
+test("if the server requires no password, they belong to the only database they can connect to", async () => {
   const files = await readdir(folder, { recursive: true });
   const file = join(folder, files.find((name) => name.endsWith("pg_hba.conf")) ?? "");
   const before = await readFile(file, "utf8");

@@ -8,7 +8,7 @@ export const unfitCertificate = defineError(
   "This certificate cannot be used",
 );
 
-/** What a host shows its callers: PEM, the certificate with its chain behind it, and its key. */
+/** A host's certificate with its chain, and its private key, as PEM. */
 export interface CertificatePair {
   readonly cert: string;
   readonly key: string;
@@ -22,18 +22,18 @@ export interface CertificateFacts {
 
 const day = 86_400_000;
 
-/** Certificates that end before this time are warned of. */
+/** Certificates that expire before this time are reported (three weeks). */
 export const soon = (): Date => new Date(Date.now() + 21 * day);
 
-/** As it is stored and compared: 64 hexadecimal digits. */
+/** As stored and compared: 64 hexadecimal digits. */
 export const fingerprintOf = (certificate: X509Certificate): string =>
   certificate.fingerprint256.replaceAll(":", "").toLowerCase();
 
 /**
- * Checks that the pair is one, that the certificate is valid now and covers the host.
+ * Checks that certificate and key match, and that the certificate is currently valid for the host.
  *
- * @param hostname canonical; absent: any host is right, as for the server's own certificate.
- * @throws unfitCertificate, with what is wrong
+ * @param hostname canonical; absent: any host, as for the server's own certificate
+ * @throws unfitCertificate with the reason
  */
 export function inspectPair(pair: CertificatePair, hostname?: string): CertificateFacts {
   const certificate = parse("certificate", () => new X509Certificate(pair.cert));
@@ -47,12 +47,12 @@ export function inspectPair(pair: CertificatePair, hostname?: string): Certifica
   if (hostname !== undefined && !certificate.checkHost(hostname, { subject: "never" })) {
     throw unfit("The certificate does not name the host as a subject alternative name.");
   }
-  // OpenSSL has the last word: keys that are too short, chains that are none.
+  // OpenSSL has the last word: keys that are too short, invalid chains.
   parse("certificate", () => contextOf(pair));
   return { fingerprint: fingerprintOf(certificate), notAfter: new Date(to) };
 }
 
-/** What a TLS connection needs of a pair. */
+/** The TLS context of a pair. */
 export const contextOf = ({ cert, key }: CertificatePair): SecureContext =>
   createSecureContext({ cert, key, minVersion: "TLSv1.2" });
 

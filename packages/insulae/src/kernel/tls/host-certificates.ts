@@ -1,10 +1,9 @@
 /**
- * The certificates of hosts: given at run time, kept in the control plane (the private key sealed),
- * chosen by the name that a TLS client asks for (SNI), each node from its own cache.
+ * Hosts' certificates: uploaded at run time, stored in the control plane (the private key
+ * encrypted), selected by the name that the TLS client requests (SNI), and cached by each node.
  *
- * A host's certificate goes with its row in `control.hosts`: where the host is taken from a tenant,
- * its certificate goes too. Every change is announced; a new connection has the new certificate,
- * connections that are open keep theirs.
+ * A host's certificate belongs to its row in `control.hosts` and is deleted with it. Changes are
+ * announced; new connections use the new certificate, open ones keep theirs.
  */
 import type { SecureContext } from "node:tls";
 import type { Kysely } from "kysely";
@@ -22,16 +21,16 @@ import {
 } from "./certificate-pair.ts";
 
 export interface HostCertificates {
-  /** Gives a host its certificate, in place of the one it has. @throws unfitCertificate */
+  /** Sets or replaces a host's certificate. @throws unfitCertificate */
   put(
     hostname: string,
     pair: CertificatePair,
     transaction?: Kysely<ControlTables>,
   ): Promise<CertificateFacts>;
   remove(hostname: string): Promise<boolean>;
-  /** What a connection to the host is to be encrypted with; undefined where the host has none. */
+  /** The TLS context for the host; undefined if it has no certificate. */
   contextFor(hostname: string): MaybePromise<SecureContext | undefined>;
-  /** Certificates that end within three weeks, or have ended. */
+  /** Certificates that expire within three weeks, or have expired. */
   endingSoon(): Promise<readonly { hostname: string; notAfter: Date }[]>;
 }
 
@@ -41,7 +40,7 @@ export interface HostCertificatesOptions {
   readonly follow: FollowAnnouncements;
 }
 
-/** A key is sealed for its host, so that it can't be put in another host's place. */
+/** Binds a key to its host, so that it is useless for another. */
 const purposeOf = (hostname: string) => `host-certificate:${hostname}`;
 
 export function createHostCertificates(options: HostCertificatesOptions): HostCertificates {

@@ -9,7 +9,10 @@ beforeAll(async () => {
   x509 = new X509Certificate((await makeCertificate()).cert);
 });
 
-/** The server's end of a connection whose client showed the certificate, and named a host or none. */
+/**
+ * The server's side of a connection whose client presented the certificate, and named a host or
+ * none.
+ */
 const connectionTo = (servername: string | false): TLSSocket =>
   Object.create(TLSSocket.prototype, {
     getPeerX509Certificate: { value: () => x509 },
@@ -26,10 +29,10 @@ const outcome = (servername: string | false, host: string): string => {
   }
 };
 
-test("a certificate counts at the host that its handshake named, and nowhere else", () => {
+test("a certificate is accepted only at the host that its handshake named", () => {
   const refused = misdirectedRequest().code;
   expect(outcome("acme.example", "acme.example:8443")).toBe("found");
   expect(outcome("acme.example", "globex.example")).toBe(refused);
-  // No SNI, or a session of TLS 1.2 that was resumed: it was made to no host in particular.
+  // No SNI, or a resumed TLS 1.2 session: the proof was made to no particular host.
   expect(outcome(false, "acme.example")).toBe(refused);
 });

@@ -1,7 +1,7 @@
 /**
- * The certificate that a caller shows, proven to be theirs: by the handshake, where the server ends
- * TLS itself, or on the word of a trusted proxy that did (`Client-Cert`, RFC 9440) and is known to let no
- * client write that header. Whose it is, and whether it counts, `client-certificates.ts` knows.
+ * The certificate that a client presents, with proof of possession: by the handshake if this server
+ * terminates TLS, or by the assertion of a trusted proxy (`Client-Cert`, RFC 9440) that is known to
+ * overwrite clients' headers. `client-certificates.ts` decides what it means.
  */
 import { X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
@@ -33,7 +33,7 @@ export interface PresentedCertificate {
   readonly notAfter: number;
 }
 
-/** The part of a request that it takes. */
+/** The part of a request that this reads. */
 export interface CertificateSource {
   readonly host: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
@@ -43,10 +43,10 @@ export interface CertificateSource {
 export type FindPresented = (request: CertificateSource) => PresentedCertificate | undefined;
 
 /**
- * @param trusts whether an address is a trusted proxy's. From there the connection's own certificate is
- *   the proxy's, and does not count. From anywhere else the header counts for nothing.
- * @param believesHeader whether the proxies verify clients' certificates, and set the header. Most pass it
- *   on as a client wrote it; and a certificate is public.
+ * @param trusts whether an address is a trusted proxy's. For proxies, the connection's own
+ * certificate is ignored; for others, the header
+ * @param believesHeader whether the proxies verify clients' certificates and set the header. Most
+ * proxies forward a client's own header, and certificates are public
  */
 export function createFindPresented(
   trusts: (address: string) => boolean,
@@ -79,8 +79,8 @@ export function createFindPresented(
     }
     if (!(socket instanceof TLSSocket)) return undefined;
     const presented = ofConnection(socket) ?? undefined;
-    // A proof that was made to one host is not to be used at another; one whose handshake named no host
-    // (no SNI, or a session of TLS 1.2 that was resumed) was made to none.
+    // A proof made to one host must not be used at another. A handshake that named no host (no SNI,
+    // or a resumed TLS 1.2 session) counts for none.
     if (presented && !(socket.servername && isSameHost(socket.servername, host))) {
       throw misdirectedRequest();
     }
@@ -100,7 +100,7 @@ function detailsOf(x509: X509Certificate): PresentedCertificate {
   };
 }
 
-/** A byte sequence of RFC 8941: the certificate's DER in base64, between colons. */
+/** Parses an RFC 8941 byte sequence: the DER certificate in base64, between colons. */
 function readHeader(header: string): PresentedCertificate {
   const der = /^:([A-Za-z0-9+/]+={0,2}):$/.exec(header)?.[1];
   if (der === undefined) throw invalidClientCertificate();

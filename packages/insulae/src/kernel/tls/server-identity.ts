@@ -1,7 +1,7 @@
 /**
- * Which certificate a TLS connection gets. The client says in its first message which host it wants
- * (SNI, RFC 6066); a host with a certificate of its own gets that one, everything else the server's
- * own (`TLS_CERT_FILE`, `TLS_KEY_FILE`). Without one, the handshake ends with an alert.
+ * Selects the certificate of a TLS connection by the host that the client requests (SNI, RFC 6066):
+ * the host's own, otherwise the server's (`TLS_CERT_FILE`, `TLS_KEY_FILE`). Without either, the
+ * handshake fails with an alert.
  */
 import { readFile } from "node:fs/promises";
 import type { SecureContext } from "node:tls";
@@ -11,7 +11,7 @@ import type { Logger } from "../telemetry/log.ts";
 import { type CertificateFacts, type CertificatePair, inspectPair } from "./certificate-pair.ts";
 import type { HostCertificates } from "./host-certificates.ts";
 
-/** As `https.createServer` takes it. */
+/** As for `https.createServer`. */
 export type SniCallback = (
   name: string,
   done: (error: Error | null, context?: SecureContext) => void,
@@ -37,7 +37,7 @@ export function createSniCallback(
   };
 }
 
-/** What a client asks for may be anything. */
+/** The requested name is arbitrary client input. */
 function hostOf(name: string): string | undefined {
   try {
     return canonicalHost(name);
@@ -54,7 +54,7 @@ export interface CertificateFiles {
 /**
  * The server's own certificate.
  *
- * @throws Error that names the file that can't be read; unfitCertificate
+ * @throws Error that names an unreadable file; unfitCertificate
  */
 export async function readPair(
   files: CertificateFiles,

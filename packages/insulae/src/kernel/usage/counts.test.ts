@@ -50,7 +50,7 @@ async function written(tenant: Tenant): Promise<Record<string, number>> {
   return Object.fromEntries(rows.map(({ name, amount }) => [name, Number(amount)]));
 }
 
-/** The control plane as it is when `fault` says so, before or after a statement was carried out. */
+/** The control plane, which fails as `fault` says, before or after executing a statement. */
 function faulty(fault: { at: "before" | "after" | undefined }): QueryExecutorProvider {
   const executor = control.getExecutor();
   return {
@@ -76,8 +76,8 @@ const times = (count: number, work: () => void) => {
   for (let i = 0; i < count; i += 1) work();
 };
 
-describe("what is counted", () => {
-  test("is written by tenant, day and metric, and added to what is there", async () => {
+describe("usage", () => {
+  test("is written by tenant, day and metric, and added to the stored total", async () => {
     const usage = open();
     times(3, () => usage.count(a, "requests"));
     usage.count(a, "notifications", 5);
@@ -90,7 +90,7 @@ describe("what is counted", () => {
     expect(await written(b)).toEqual({ "2026-03-01 requests": 1 });
   });
 
-  test("is of the day on which it happened, also where that is over when it is written", async () => {
+  test("counts for the day on which it happened, even if written later", async () => {
     const usage = open();
     time = Date.parse("2026-03-01T23:59:59.999Z");
     times(2, () => usage.count(a, "requests"));
@@ -100,7 +100,7 @@ describe("what is counted", () => {
     expect(await written(a)).toEqual({ "2026-03-01 requests": 2, "2026-03-02 requests": 1 });
   });
 
-  test("by two nodes at once is added up", async () => {
+  test("of two concurrent nodes is added up", async () => {
     const nodes = Array.from({ length: 4 }, () => open());
     for (let round = 0; round < 10; round += 1) {
       for (const node of nodes) {
@@ -121,13 +121,13 @@ describe("what is counted", () => {
     expect(await written(a)).toEqual({ "2026-03-01 jobs": 1 });
   });
 
-  test("writes nothing where nothing was counted", async () => {
+  test("is not written if there is none", async () => {
     const usage = open({ control: faulty({ at: "before" }) });
     await usage.flush();
     expect(lines).toEqual([]);
   });
 
-  test("of a tenant that is erased meanwhile keeps no other's from being written", async () => {
+  test("of a tenant erased meanwhile does not prevent writing others'", async () => {
     const usage = open();
     const gone = { ...a, id: crypto.randomUUID() } as Tenant;
     usage.count(gone, "requests");
@@ -137,8 +137,8 @@ describe("what is counted", () => {
   });
 });
 
-describe("nothing is lost, and nothing counted twice,", () => {
-  test("where the database is away", async () => {
+describe("nothing is lost or counted twice", () => {
+  test("if the database is unavailable", async () => {
     const fault: Parameters<typeof faulty>[0] = { at: "before" };
     const usage = open({ control: faulty(fault) });
     usage.count(a, "requests", 3);
@@ -152,7 +152,7 @@ describe("nothing is lost, and nothing counted twice,", () => {
     expect(await written(a)).toEqual({ "2026-03-01 requests": 7 });
   });
 
-  test("where only the reply was lost", async () => {
+  test("if only the response was lost", async () => {
     const fault: Parameters<typeof faulty>[0] = { at: "after" };
     const usage = open({ control: faulty(fault) });
     usage.count(a, "requests", 3);
@@ -165,7 +165,7 @@ describe("nothing is lost, and nothing counted twice,", () => {
     expect(await written(a)).toEqual({ "2026-03-01 requests": 7 });
   });
 
-  test("where it is flushed many times at once", async () => {
+  test("if it is flushed many times concurrently", async () => {
     const usage = open();
     usage.count(a, "requests", 3);
     await Promise.all(Array.from({ length: 10 }, () => usage.flush()));
@@ -173,8 +173,8 @@ describe("nothing is lost, and nothing counted twice,", () => {
   });
 });
 
-describe("a quota of a day", () => {
-  test("refuses what is more, says when to come back, and names quota and plan", async () => {
+describe("a daily quota", () => {
+  test("refuses further use, with the time to retry, the quota and the plan", async () => {
     const usage = open({ requests: 5 });
     times(3, () => usage.count(a, "requests"));
     await usage.flush();
@@ -191,7 +191,7 @@ describe("a quota of a day", () => {
     expect(await written(a)).toEqual({ "2026-03-01 requests": 5 });
   });
 
-  test("is one tenant's, and full again the next day", async () => {
+  test("is per tenant, and full again the next day", async () => {
     const usage = open({ requests: 2 });
     times(2, () => usage.count(a, "requests"));
     times(2, () => usage.count(b, "requests"));
@@ -202,7 +202,7 @@ describe("a quota of a day", () => {
     expect(() => usage.count(b, "requests")).toThrow();
   });
 
-  test("is shared by the nodes: each hears what all have counted when it has written", async () => {
+  test("is shared by the nodes, which learn the totals when they write", async () => {
     const [one, two] = [open({ requests: 10 }), open({ requests: 10 })];
     times(6, () => one.count(a, "requests"));
     times(3, () => two.count(a, "requests"));
@@ -212,7 +212,7 @@ describe("a quota of a day", () => {
     expect(() => two.count(a, "requests")).toThrow();
   });
 
-  test("counts what is on its way to the database", async () => {
+  test("includes counts in flight to the database", async () => {
     const usage = open({ control: faulty({ at: "before" }), requests: 3 });
     times(3, () => usage.count(a, "requests"));
     await usage.flush();
@@ -220,7 +220,7 @@ describe("a quota of a day", () => {
   });
 });
 
-test("memory is bounded: tenants beyond the bound are not counted, and the log says so once", async () => {
+test("memory is bounded: tenants beyond the bound are not counted, which is logged once", async () => {
   const usage = open({ maxTenants: 1 });
   usage.count(a, "requests");
   times(5, () => usage.count(b, "requests"));

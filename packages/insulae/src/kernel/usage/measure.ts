@@ -19,8 +19,8 @@ interface InTenants {
 }
 
 /**
- * Counts what the tenant has, of all that there are quotas for. In a transaction, so that the
- * counters are begun, or set right, by the way: a statement that is refused takes its own count back.
+ * Counts what the tenant has, for all standing quotas. In one transaction, which also creates or
+ * corrects the counters: a refused statement takes back its own count.
  */
 export const measureTenant = (
   { withTenant }: InTenants,

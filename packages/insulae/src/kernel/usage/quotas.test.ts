@@ -54,7 +54,7 @@ const counterOf = ({ tenant }: TestMember, name: string): Promise<number | undef
   });
 
 describe.each(isolations)("rows of a tenant with isolation %s", (isolation) => {
-  test("are as many as its plan allows, and no more when 20 come at once", async () => {
+  test("are limited by its plan, also with 20 concurrent inserts", async () => {
     const member = await memberOf("free", isolation);
     const statuses = await addMany(member, 20);
     expect(statuses.filter((status) => status === 201)).toHaveLength(5);
@@ -63,7 +63,7 @@ describe.each(isolations)("rows of a tenant with isolation %s", (isolation) => {
     expect(await counterOf(member, "rows")).toBe(5);
   });
 
-  test("make room when they are deleted, and what was rolled back takes none", async () => {
+  test("free their place when deleted, and rolled-back ones use none", async () => {
     const member = await memberOf("free", isolation);
     await addMany(member, 5);
     const failing = app.withTenant<{ contacts: { name: string } }, void>(
@@ -85,7 +85,7 @@ describe.each(isolations)("rows of a tenant with isolation %s", (isolation) => {
 });
 
 describe("a refusal", () => {
-  test("names the quota, what it allows, and the plan, and nothing of the database", async () => {
+  test("names the quota, its limit and the plan, and nothing of the database", async () => {
     const member = await memberOf("free");
     await addMany(member, 5);
     const { status, body, text } = await add(member);
@@ -100,13 +100,13 @@ describe("a refusal", () => {
     expect(text).not.toMatch(/quota_counters|trigger|contacts|QX001/);
   });
 
-  test("is one tenant's: another has its own rows", async () => {
+  test("affects one tenant only", async () => {
     const [a, b] = [await memberOf("free"), await memberOf("free")];
     await addMany(a, 6);
     expect(await addMany(b, 5)).toEqual([201, 201, 201, 201, 201]);
   });
 
-  test("takes the whole statement back, and the whole transaction", async () => {
+  test("rolls back the whole statement and transaction", async () => {
     const member = await memberOf("free");
     const insert = app.withTenant<{ contacts: { name: string } }, unknown>(
       member.tenant.id,
@@ -133,8 +133,8 @@ describe("rows of different tables", () => {
   });
 });
 
-describe("a plan that changes", () => {
-  test("counts what was there before, also what came while there was no limit", async () => {
+describe("a change of plan", () => {
+  test("counts existing rows, also those added while there was no limit", async () => {
     const member = await createMember(app);
     await addMany(member, 7);
     expect(await counterOf(member, "rows")).toBeUndefined();
@@ -142,7 +142,7 @@ describe("a plan that changes", () => {
     expect((await add(member)).status).toBe(429);
   });
 
-  test("counts what came while there was no limit, by a counter that was there before", async () => {
+  test("counts rows added while there was no limit, with an existing counter", async () => {
     const member = await memberOf("gold");
     await addMany(member, 2);
     await change(member, { plan: "premium" });
@@ -152,7 +152,7 @@ describe("a plan that changes", () => {
     expect(await countOf(member)).toBe(50);
   });
 
-  test("is counted at once, so that each refusal doesn't count anew", async () => {
+  test("is counted at once, so that refusals don't count again", async () => {
     const member = await createMember(app);
     await addMany(member, 7);
     const headers = { authorization: `Bearer ${await adminToken()}` };
@@ -167,7 +167,7 @@ describe("a plan that changes", () => {
     expect((await add(member)).status).toBe(429);
   });
 
-  test("takes nothing away: there may be more than it allows, and things may be changed", async () => {
+  test("deletes nothing: there may be more than allowed, and existing rows can be changed", async () => {
     const member = await memberOf("gold");
     await addMany(member, 10);
     await change(member, { plan: "free" });
@@ -179,7 +179,7 @@ describe("a plan that changes", () => {
     expect(await countOf(member)).toBe(9);
   });
 
-  test("is less than what platform administrators set for this tenant alone", async () => {
+  test("is overridden by the tenant's own limit", async () => {
     const member = await memberOf("free");
     await change(member, { settings: { limits: { rows: 6 } } });
     expect((await addMany(member, 8)).filter((status) => status === 201)).toHaveLength(6);
@@ -205,7 +205,7 @@ const mailsTo = async (email: string): Promise<string[]> => {
 };
 
 describe("users", () => {
-  test("are as many as the plan allows, when 10 sign up at once", async () => {
+  test("are limited by the plan, also with 10 concurrent registrations", async () => {
     const first = await memberOf("free");
     const replies = await Promise.all(
       Array.from({ length: 10 }, (_, i) => signUp(first, `u${i}@example.com`)),
@@ -218,7 +218,7 @@ describe("users", () => {
     expect(await counterOf(first, "users")).toBe(3);
   });
 
-  test("that would be refused anyway cost no password's hash", async () => {
+  test("that would be refused anyway cost no password hash", async () => {
     const hashes = async () => {
       const { body } = await app.inject("/metrics");
       return Number(/^insulae_password_hashes_total (\d+)$/m.exec(body)?.[1]);
@@ -240,7 +240,7 @@ describe("users", () => {
     expect(await hashes()).toBe(before);
   });
 
-  test("count also where nobody goes through a route", async () => {
+  test("count also without a route", async () => {
     const first = await memberOf("free");
     const insert = app.withTenant(first.tenant.id, ({ db }) =>
       db.query("insert into users (email) select n || '@example.com' from generate_series(1, 3) n"),
@@ -248,7 +248,7 @@ describe("users", () => {
     await expect(insert).rejects.toMatchObject({ code: "QX001" });
   });
 
-  test("who sign up where there is no room are told by mail: the answer is the same for all", async () => {
+  test("who register beyond the quota are notified by mail: the response is the same for all", async () => {
     const first = await memberOf("free");
     const email_verification = "required";
     await change(first, { settings: { registration: "open", email_verification } });
@@ -260,12 +260,12 @@ describe("users", () => {
     expect([again.status, never.status]).toEqual([201, 201]);
     expect({ ...again.body, email: "" }).toEqual({ ...never.body, email: "" });
     expect(await counterOf(first, "users")).toBe(3);
-    // It is sent after the answer.
+    // It is sent after the response.
     await expect.poll(() => mailsTo(unknown), { timeout: 10_000 }).toEqual(["no_room"]);
   });
 });
 
-test("a tenant's counters are its own: another's are neither seen nor changed", async () => {
+test("a tenant's counters are its own, and invisible to others", async () => {
   const [a, b] = [await memberOf("free"), await memberOf("free")];
   await addMany(a, 2);
   await addMany(b, 3);

@@ -1,17 +1,17 @@
-/** Lines of the log on their way to viewers of other workers: 50 times a second, and a bounded number. */
+/** Log lines for viewers at other workers: sent 50 times a second, and bounded. */
 export interface OwnedLine {
   readonly line: string;
   readonly level: number;
-  /** Whose line it is; absent: nobody's. */
+  /** Absent: no tenant's. */
   readonly tenantId?: string | undefined;
 }
 
 const everyMs = 20;
-/** As much as a viewer gets at once, many times over: 12 MiB a second. */
+/** Many times what a viewer can receive: 12 MiB a second. */
 const maxLength = 262_144;
 const warning = 40;
 
-/** @param of whose lines they are, for the line that says that some are missing. */
+/** @param of the source, named in the notice about dropped lines */
 export function createLineBatches(of: string, send: (lines: readonly OwnedLine[]) => void) {
   let lines: OwnedLine[] = [];
   let length = 0;
@@ -43,5 +43,5 @@ const missing = (of: string, count: number): string =>
     level: warning,
     time: new Date().toISOString(),
     module: "logs",
-    msg: `${count} lines of ${of} are missing here: there are too many at once`,
+    msg: `${count} lines of ${of} were dropped because there were too many`,
   })}\n`;

@@ -14,7 +14,7 @@ export interface SocketChange {
 }
 
 export interface WorkerLink {
-  /** 1, 2, … */
+  /** From 1. */
   readonly id: number;
   /** The number of workers. */
   readonly workers: number;
@@ -24,7 +24,7 @@ export interface WorkerLink {
   readonly sockets: SocketPeers;
   /** The metrics of all workers, each sample with the label `worker`. */
   readonly allMetrics: () => Promise<string>;
-  /** Gives this worker's, whichever is asked. */
+  /** Registers the reader of this worker's own metrics. */
   readonly onMetrics: (read: () => Promise<string>) => void;
 }
 
@@ -32,8 +32,8 @@ export function createWorkerLink(id: number, workers: number, peer: Peer): Worke
   let waiting: { charges: readonly Charge[]; answered: (outcome: Outcome) => void }[] = [];
 
   /**
-   * All that came in one turn of the event loop go together: a message costs as much as the rest. With 16
-   * requests at once, each costs the worker 8 µs and the primary 5; alone, 25 and 21.
+   * Requests of one turn of the event loop are sent together, because a message costs as much as
+   * the rest: with 16 at once, each costs the worker 8 µs and the primary 5; alone, 25 and 21.
    */
   const askForAll = async (): Promise<void> => {
     const batch = waiting;
@@ -41,7 +41,7 @@ export function createWorkerLink(id: number, workers: number, peer: Peer): Worke
     const outcomes = (await peer.ask(
       "take",
       batch.map(({ charges }) => charges),
-    )) as readonly Outcome[]; // what the hub answers
+    )) as readonly Outcome[]; // the hub's reply
     for (const [index, { answered }] of batch.entries()) {
       const outcome = outcomes[index];
       if (outcome) answered(outcome);

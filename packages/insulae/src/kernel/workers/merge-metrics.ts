@@ -1,11 +1,10 @@
 /**
- * The metrics of several workers as those of one server: each sample gets the label `worker`, as Prometheus
- * gives `instance` to what it reads of several servers. So rules and dashboards that add up over instances
- * add up over workers.
+ * Merges several workers' metrics: each sample gets the label `worker`, as Prometheus adds
+ * `instance` per server, so rules and dashboards that sum over instances work for workers too.
  */
-/** @param texts in the text format of Prometheus, by worker. */
+/** @param texts in Prometheus's text format, by worker */
 export function mergeMetrics(texts: ReadonlyMap<string, string>): string {
-  /** The lines of samples by those before them, `# HELP` and `# TYPE`. */
+  /** Sample lines, by the `# HELP` and `# TYPE` lines before them. */
   const families = new Map<string, string[]>();
   for (const [worker, text] of texts) {
     let head = "";

@@ -1,7 +1,7 @@
 /**
- * Messages between the primary of a node and one of its workers: each side tells, asks and answers the
- * other. A topic is a name; contents are JSON. What is asked of a peer that goes away is never answered, as
- * with a process that hangs: who must not wait for ever has a deadline.
+ * Messages between a node's primary and a worker: notifications, requests and responses. A topic is
+ * a name; contents are JSON. A request to a peer that exits or hangs is never answered, so use a
+ * deadline.
  */
 export interface Channel {
   readonly send: (message: unknown) => void;
@@ -10,16 +10,16 @@ export interface Channel {
 
 export interface Peer {
   readonly notify: (topic: string, content?: unknown) => void;
-  /** @throws Error with the message of what the other side threw */
+  /** @throws Error with the message of the other side's error */
   readonly ask: (topic: string, content?: unknown) => Promise<unknown>;
-  /** What is returned is the answer, where the other side asks. */
+  /** The handler's result is the response to a request. */
   readonly on: <Content>(topic: string, handle: (content: Content) => unknown) => void;
 }
 
 interface Message {
   readonly topic: string;
   readonly content?: unknown;
-  /** Of a question, and of its answer. */
+  /** Pairs a request with its response. */
   readonly id?: number;
 }
 
@@ -46,7 +46,7 @@ export function createPeer({ send, onMessage }: Channel): Peer {
   };
 
   onMessage((received) => {
-    const message = received as Message; // both sides are of one version
+    const message = received as Message; // both sides run the same version
     if (message.topic === answerTopic || message.topic === failureTopic) settle(message);
     else if (message.id === undefined) handlers.get(message.topic)?.(message.content as never);
     else void answer(message);

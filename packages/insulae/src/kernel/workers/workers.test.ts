@@ -11,7 +11,7 @@ import { createLineBatches, type OwnedLine } from "./line-batches.ts";
 import { createWorkerLink } from "./link.ts";
 import { type Channel, createPeer } from "./peer.ts";
 
-/** Both ends of a channel between processes: what is sent arrives later, as JSON. */
+/** Both ends of a channel between processes: messages arrive later, as JSON. */
 function channels(): [Channel, Channel] {
   const handlers: ((message: unknown) => void)[] = [];
   const end = (own: number, other: number): Channel => ({
@@ -42,18 +42,18 @@ function node(workers: number) {
 const charge = (key: string, perMinute: number) => ({ policy: "tenant", key, perMinute }) as const;
 
 describe("rate limits", () => {
-  it("hold over all workers, and none refuses while another has used nothing", async () => {
+  it("apply to all workers together, and none refuses while another has used nothing", async () => {
     const { links } = node(3);
     const limiters = links.map(({ link }) => createLimiter({ takeFromPrimary: link.take }));
     const take = async (at: number) => (await limiters[at]?.take([charge("a", 9)]))?.refused;
-    // Nearly all by one worker, as with one connection that is kept.
+    // Nearly all by one worker, as with one kept connection.
     for (let i = 0; i < 8; i += 1) expect(await take(0)).toBe(-1);
     const last = await Promise.all([take(0), take(1), take(2), take(1), take(2)]);
     expect(last.filter((refused) => refused === -1)).toHaveLength(1);
     expect(await take(2)).toBe(0);
   });
 
-  it("charge none of a request's buckets when one is empty", async () => {
+  it("charge none of a request's buckets if one is empty", async () => {
     const { links } = node(2);
     const [one, two] = links.map(({ link }) => createLimiter({ takeFromPrimary: link.take }));
     const both = [charge("a", 3), charge("b", 1)];
@@ -64,7 +64,7 @@ describe("rate limits", () => {
     expect((await two?.take([charge("a", 3)]))?.refused).toBe(0);
   });
 
-  it("ask the primary once for all requests of a turn, and not for what is known to be empty", async () => {
+  it("ask the primary once for all requests of a turn, and not for buckets known to be empty", async () => {
     const [here, there] = channels();
     let messages = 0;
     const counting: Channel = {
@@ -99,7 +99,7 @@ describe("live logs", () => {
     };
   };
 
-  it("show the lines of all workers, each to its tenant, and of the primary, once", async () => {
+  it("show the lines of all workers, each to its tenant, and those of the primary, once", async () => {
     const { hub, links } = node(2);
     const hubs = [hub.logs, ...links.map(({ link }) => link.logs)].map((peers) =>
       createLogHub({ format: "text", bufferSize: 100, peers }),
@@ -131,7 +131,7 @@ describe("live logs", () => {
     viewer.leave();
   });
 
-  it("cost nothing once nobody watches anywhere, or whoever watched has died", async () => {
+  it("cost nothing once nobody watches anywhere, or the viewer's worker has died", async () => {
     const { links } = node(3);
     const hubs = links.map(({ link }) =>
       createLogHub({ format: "text", bufferSize: 100, peers: link.logs }),
@@ -142,13 +142,13 @@ describe("live logs", () => {
     hubs[1]?.watch(second, {});
     await expect.poll(() => logs[2]?.level).toBe("info");
     first.leave();
-    await expect.poll(() => logs[1]?.level).toBe("info"); // It is watched itself.
+    await expect.poll(() => logs[1]?.level).toBe("info"); // it is watched itself
     await expect.poll(() => logs[0]?.level).toBe("info");
     links[1]?.leave();
     await expect.poll(() => [logs[0]?.level, logs[2]?.level]).toEqual(["warn", "warn"]);
   });
 
-  it("begin at once at a worker that takes the place of another, as soon as it listens to that", async () => {
+  it("start at once on a replacement worker, as soon as it listens", async () => {
     const { hub, links } = node(1);
     createLogHub({
       ...{ format: "text", bufferSize: 100 },
@@ -167,7 +167,7 @@ describe("live logs", () => {
     await expect.poll(() => log.level).toBe("info");
   });
 
-  it("say how many lines are missing where there are too many at once", async () => {
+  it("report how many lines were dropped", async () => {
     const sent: OwnedLine[] = [];
     const { add } = createLineBatches("worker 2", (lines) => void sent.push(...lines));
     for (let i = 0; i < 10; i += 1) add("x".repeat(100_000), 30, undefined);
@@ -179,12 +179,12 @@ describe("live logs", () => {
 describe("metrics", () => {
   const visits = counter("visits_total", "Visits", ["page"]);
 
-  it("are those of all workers, whichever is asked, and one that hangs is left out", async () => {
+  it("cover all workers, whichever is asked, without one that hangs", async () => {
     const { links } = node(3);
     for (const [index, { link }] of links.entries()) {
       const metrics = createMetrics();
       metrics.counter(visits, { page: 'a "b"' }).add(index + 1);
-      // The third never gives any.
+      // The third never responds.
       link.onMetrics(index === 2 ? () => new Promise(() => {}) : metrics.text);
     }
     const expected = [
@@ -205,7 +205,7 @@ describe("metrics", () => {
 describe("WebSockets", () => {
   const owner = { person: "acme/ada", group: "acme", isPlatformAdmin: false };
 
-  it("of one person are ten over all workers, and those of a worker that dies are gone", async () => {
+  it("of one person are limited to ten over all workers, and those of a dead worker are gone", async () => {
     const { hub, links } = node(2);
     const [one, two] = links.map(({ link }) => createSocketShares(link.sockets));
     for (let i = 0; i < 6; i += 1) one?.add(owner);
@@ -217,7 +217,7 @@ describe("WebSockets", () => {
     one?.add(owner);
     await expect.poll(() => two?.refusal(owner)?.code).toBe("too_many_sockets");
 
-    // A third one hears what there is.
+    // A third one learns the current state.
     const [here, there] = channels();
     hub.add(3, createPeer(there));
     const third = createSocketShares(createWorkerLink(3, 3, createPeer(here)).sockets);
@@ -229,7 +229,7 @@ describe("WebSockets", () => {
 });
 
 describe("shares", () => {
-  it("are at least one, or exactly all of it together", () => {
+  it("are at least one, or sum up exactly to the whole", () => {
     expect([shareOf(16, 3), shareOf(4, 8)]).toEqual([5, 1]);
     expect([1, 2, 3].map((worker) => exactShareOf(10, worker, 3))).toEqual([4, 3, 3]);
     expect([1, 2, 3].map((worker) => exactShareOf(2, worker, 3))).toEqual([1, 1, 0]);
@@ -237,7 +237,7 @@ describe("shares", () => {
 });
 
 describe("a peer", () => {
-  it("is told why what it asked for failed", async () => {
+  it("gets the error of a failed request", async () => {
     const [here, there] = channels();
     const [one, other] = [createPeer(here), createPeer(there)];
     other.on("work", () => {

@@ -1,10 +1,10 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { Button, Popconfirm, Tag } from "antd";
+import { Button, Popconfirm } from "antd";
 import { useMemo, useState } from "react";
 import { useAct, useGet } from "../../../lib/api.ts";
 import { type Context, ContextProvider, tenantContext } from "../../../lib/context.tsx";
 import { useText } from "../../../lib/i18n.ts";
-import { ScreenFrame } from "../../../ui/parts.tsx";
+import { Pill, ScreenFrame } from "../../../ui/parts.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Problem } from "../../../ui/states.tsx";
 import { IsolationTag } from "../../../ui/tenant-tags.tsx";
@@ -131,8 +131,7 @@ function Contacts() {
   return (
     <>
       <p className="mono quiet">
-        GET /api/v1/contacts{" "}
-        {list.data && <Tag color="success">200 · {began.ms.toFixed(0)} ms</Tag>}
+        GET /api/v1/contacts {list.data && <Pill kind="good">200 · {began.ms.toFixed(0)} ms</Pill>}
       </p>
       <ul className="lab-rows">
         {list.data?.items.map(({ id, name, email }) => (

@@ -16,6 +16,7 @@ import { Problem } from "../../../ui/states.tsx";
 import { IsolationTag, StatusTag } from "../../../ui/tenant-tags.tsx";
 import { UsagePlots } from "../../../ui/UsagePlots.tsx";
 import { texts } from "./texts.ts";
+import { Users } from "./Users.tsx";
 
 type Shown = Schemas["Tenant"];
 
@@ -48,6 +49,7 @@ export default function Tenant({ tenant }: { readonly tenant: string }) {
         items={[
           { key: "overview", label: t.overview, children: <Overview tenant={shown} /> },
           { key: "usage", label: t.usage, children: <UsagePlots tenant={shown.id} /> },
+          { key: "users", label: t.users, children: <Users tenant={shown} /> },
           { key: "settings", label: t.settings, children: <Settings tenant={shown} /> },
         ]}
       />

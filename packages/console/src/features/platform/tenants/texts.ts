@@ -40,6 +40,7 @@ export const texts = defineTexts({
     title: "Tenants",
     toConsole: "Open its console",
     usage: "Usage",
+    users: "Users",
   },
   de: {
     about:
@@ -80,5 +81,6 @@ export const texts = defineTexts({
     title: "Mandanten",
     toConsole: "Seine Konsole öffnen",
     usage: "Verbrauch",
+    users: "Benutzer",
   },
 });

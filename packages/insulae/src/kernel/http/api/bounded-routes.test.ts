@@ -12,7 +12,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** An import that reads its body and waits, and an export without an end. */
+/** An import that reads its body and waits, and an endless export. */
 function work() {
   const waiting: (() => void)[] = [];
   const count = { begun: 0, ended: 0 };
@@ -83,8 +83,8 @@ function work() {
   };
 }
 
-describe("a route of which only so many run at a time", () => {
-  it("refuses a tenant's second import, by name, and has wait what is too much for the process", async () => {
+describe("a route with a limit on concurrent requests", () => {
+  it("refuses a tenant's second import, naming the limit, and queues what exceeds the process's limit", async () => {
     const { importFor, count, endAll, waiting } = work();
     const tenants = ["a", "b", "c", "d"];
     const running = tenants.map(importFor);
@@ -125,7 +125,7 @@ describe("a route of which only so many run at a time", () => {
     await running;
   });
 
-  it("has its place again when the client has gone, or is too slow with its body", async () => {
+  it("frees its place when the client disconnects or sends its body too slowly", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const { app, importFor, count, endAll, waiting } = work();
     await app.listen({ port: 0, host: "127.0.0.1" });
@@ -153,7 +153,7 @@ describe("a route of which only so many run at a time", () => {
   });
 });
 
-describe("an export that nobody takes", () => {
+describe("an export that the client does not read", () => {
   it("is cut off after two minutes, and its place is free", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const { app, count } = work();
@@ -175,7 +175,7 @@ describe("an export that nobody takes", () => {
     for (const each of [...stalled, next]) each.destroy();
   });
 
-  it("goes on as long as the client takes something", async () => {
+  it("continues while the client reads", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const { app, count } = work();
     const address = await app.listen({ port: 0, host: "127.0.0.1" });
@@ -196,7 +196,7 @@ describe("an export that nobody takes", () => {
 });
 
 describe("when all places are taken", () => {
-  /** The intervals alone are ours to move; sockets and everything else take the time they take. */
+  /** Fakes only intervals; sockets and everything else run in real time. */
   const seconds = (count: number) => vi.advanceTimersByTime(count * 1_000);
 
   async function idleImports(tenants: readonly string[]) {
@@ -214,7 +214,7 @@ describe("when all places are taken", () => {
     return { ...made, sockets };
   }
 
-  it("an import that sends nothing loses its place to another tenant's, and is told so", async () => {
+  it("an import that sends nothing loses its place to another tenant's, and its client learns why", async () => {
     const { sockets, importFor, waiting, endAll, count } = await idleImports(["a", "b", "c", "d"]);
     const told = Promise.race(sockets.map((socket) => once(socket, "data")));
     seconds(4);
@@ -230,7 +230,7 @@ describe("when all places are taken", () => {
     for (const socket of sockets) socket.destroy();
   });
 
-  it("one that sends a few bytes every second loses it, too, and one that sends many does not", async () => {
+  it("an import that sends a few bytes every second loses its place too, and a fast one does not", async () => {
     const { sockets, importFor, waiting, endAll, received } = await idleImports([
       "a",
       "b",
@@ -262,7 +262,7 @@ describe("when all places are taken", () => {
     for (const socket of sockets) socket.destroy();
   });
 
-  /** Each has sent so many bytes in each of some seconds. */
+  /** Each sends this many bytes in each of some seconds. */
   async function slowImports(tenants: readonly string[], bytesASecond: number) {
     const made = await idleImports(tenants);
     let sent = 0;
@@ -277,7 +277,7 @@ describe("when all places are taken", () => {
     return { ...made, send };
   }
 
-  it("four tenants of one account that send slowly give one up to another's at once", async () => {
+  it("of four tenants of one account that send slowly, one loses its place to another account at once", async () => {
     const names = ["m/1", "m/2", "m/3", "m/4"];
     const { sockets, importFor, waiting, endAll } = await slowImports(names, 12_000);
     const other = importFor("ada/9");
@@ -287,7 +287,7 @@ describe("when all places are taken", () => {
     for (const socket of sockets) socket.destroy();
   });
 
-  it("a client has to be the quicker the longer somebody waits", async () => {
+  it("the required transfer rate rises while somebody waits", async () => {
     const { sockets, importFor, waiting, endAll, send } = await slowImports(
       ["a", "b", "c", "d"],
       40_000,
@@ -304,7 +304,7 @@ describe("when all places are taken", () => {
     for (const socket of sockets) socket.destroy();
   });
 
-  it("an export that nobody takes loses its place to another tenant's", async () => {
+  it("an export that the client does not read loses its place to another tenant's", async () => {
     vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
     const { app, count } = work();
     const address = await app.listen({ port: 0, host: "127.0.0.1" });

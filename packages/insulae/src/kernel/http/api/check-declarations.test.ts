@@ -9,7 +9,7 @@ import { checkDeclarations } from "./check-declarations.ts";
 
 const Id = Type.Object({ id: Type.String() });
 
-/** A feature with one route, which its types would not let pass. */
+/** A feature with one route that its types would refuse. */
 const withRoute = (
   options: object,
   path = "/notes",
@@ -27,11 +27,11 @@ describe("a feature", () => {
   it.each<[string, Feature]>([
     ["it has no permission", withRoute({ ...good, permission: undefined })],
     [
-      "permission notes:raed is declared by no feature; did you mean notes:read?",
+      "permission notes:raed is not declared by any feature; did you mean notes:read?",
       withRoute({ ...good, permission: "notes:raed" }),
     ],
     [
-      "permission everybody is declared by no feature",
+      "permission everybody is not declared by any feature",
       withRoute({ ...good, permission: "everybody" }),
     ],
     [
@@ -39,7 +39,7 @@ describe("a feature", () => {
       withRoute({ ...good, permission: "platform" }),
     ],
     ["a tenant's permission needs the context tenant", withRoute({ ...good, context: "core" })],
-    ["context global is not known", withRoute({ ...good, context: "global" })],
+    ["context global does not exist", withRoute({ ...good, context: "global" })],
     [
       "permision is not an option; did you mean permission?",
       withRoute({ ...good, permision: "notes:read" }),
@@ -66,21 +66,21 @@ describe("a feature", () => {
       "query: a schema in it is undefined",
       withRoute({ ...good, query: { type: "object", properties: { a: undefined } } }),
     ],
-    ['limit "credential" is not known', withRoute({ ...good, limit: "credential" })],
-    ["bodyLimit is 0; give a number of bytes", withRoute({ ...good, bodyLimit: 0 })],
+    ['limit "credential" does not exist', withRoute({ ...good, limit: "credential" })],
+    ["bodyLimit is 0; it must be a number of bytes", withRoute({ ...good, bodyLimit: 0 })],
     [
-      "its path is below /api/v1 anyway: leave that out, or use r.absolute",
+      "its path must not repeat /api/v1, which is added; or use r.absolute",
       withRoute(good, "/api/v1/notes"),
     ],
     ["it has no summary", withRoute({ ...good, summary: " " })],
     ["it has no response", withRoute({ ...good, response: undefined })],
     [
-      "its response has no status 2xx or 3xx",
+      "its response declares no status 2xx or 3xx",
       withRoute({ ...good, response: { 404: Type.Null() } }),
     ],
     ["a GET has no body", withRoute({ ...good, body: Id })],
     ["parameter :id has no schema in params", withRoute(good, "/notes/:id")],
-    ["params describe :id, which its path has not", withRoute({ ...good, params: Id })],
+    ["params has :id, but the path does not", withRoute({ ...good, params: Id })],
     ["its path is not of the form /things/:id", withRoute(good, "notes")],
     ["its path is not of the form /things/:id", withRoute(good, "/notes/*")],
     ["query is not an object schema", withRoute({ ...good, query: Type.String() })],
@@ -97,16 +97,16 @@ describe("a feature", () => {
       withRoute({ ...good, query: Type.Object({ a: Type.String({ pattern: "(" }) }) }),
     ],
     [
-      "etag is declared by the GET",
+      "etag belongs on the GET",
       withRoute({ ...good, params: Id, etag: true, audit: { none: "a test" } }, "/n/:id", "PUT"),
     ],
     ["etag needs an :id in the path", withRoute({ ...good, etag: "notes" })],
     [
-      "the table notes is declared by no feature",
+      "the table notes is not declared by any feature",
       withRoute({ ...good, params: Id, etag: "notes" }, "/n/:id"),
     ],
     [
-      "it needs the context tenant",
+      "etag needs the context tenant",
       withRoute(
         { ...good, permission: "public", context: "any", params: Id, etag: "notes" },
         "/n/:id",
@@ -121,7 +121,7 @@ describe("a feature", () => {
     expect(() => checkDeclarations([wrong])).toThrow(problem);
   });
 
-  it("is refused where two errors have one code", () => {
+  it("is refused if two errors have the same code", () => {
     const first = defineError("note_locked", 409, "The note is locked");
     const second = defineError("note_locked", 423, "Somebody edits the note");
     const errors = (...all: ErrorFactory[]) => withRoute({ ...good, errors: all });
@@ -137,7 +137,7 @@ describe("a feature", () => {
     );
   });
 
-  it("is refused where two routes have one address, whatever its parameters are called", () => {
+  it("is refused if two routes have the same address, whatever the names of their parameters", () => {
     const route = (name: string): Route => {
       const wrong = withRoute(
         { ...good, params: Type.Object({ [name]: Type.String() }) },
@@ -155,7 +155,7 @@ describe("a feature", () => {
     );
   });
 
-  it("is refused where it is in the list twice, or another has its name, job, mail or event", () => {
+  it("is refused if it is listed twice, or shares its name, job, mail or event with another", () => {
     const run = async () => {};
     const sweep = () => job("notes.sweep", { run });
     const mail = () =>
@@ -184,7 +184,7 @@ describe("a feature", () => {
     );
   });
 
-  it("is refused where two schemas have one name", () => {
+  it("is refused if two schemas have the same name", () => {
     const named = (properties: object) => Type.Object(properties as never, { $id: "Note" });
     const first = withRoute({ ...good, response: Type.Array(named({ a: Type.String() })) });
     const route = (response: object) =>
@@ -193,11 +193,11 @@ describe("a feature", () => {
     expect(() => checkDeclarations([same])).not.toThrow();
     const other = { ...first, routes: [...first.routes, route(named({ b: Type.String() }))] };
     expect(() => checkDeclarations([other])).toThrow(
-      '$id "Note" names 2 schemas that differ (notes: GET /api/v1/notes; notes: GET /api/v1/others): give each a name of its own',
+      '$id "Note" names 2 different schemas (notes: GET /api/v1/notes; notes: GET /api/v1/others): give each its own name',
     );
   });
 
-  it("stops the server, which lists all problems of all features at once", () => {
+  it("prevents the start, with all problems of all features reported at once", () => {
     const wrong = [
       withRoute({ ...good, permission: undefined, summary: undefined }),
       { ...withRoute({ ...good, body: Id }), name: "others", permissions: new Map() },
@@ -207,7 +207,7 @@ describe("a feature", () => {
     );
   });
 
-  it("is taken where all is declared", () => {
+  it("is accepted if everything is declared", () => {
     expect(() => checkDeclarations([withRoute(good)])).not.toThrow();
   });
 });

@@ -21,6 +21,11 @@ export const declarationProblems = (features: readonly Feature[]): string[] => [
     [...permissions].flatMap(([name, { aliases = [] }]) => [name, ...aliases]),
   ),
   ...doubledRoutes(features),
+  ...features.flatMap(({ name, routes }) =>
+    routes
+      .filter((route) => isConsolePath(routePath(route)))
+      .map((route) => `${name}: ${nameOf(route)}: the web console has /console and all below it`),
+  ),
   ...doubled("event", features, ({ events }) => events.map(({ name }) => name)),
   ...doubled("job", features, ({ jobs }) => jobs.map(({ name }) => name)),
   ...doubled("mail", features, ({ mails }) => mails.map(({ name }) => name)),
@@ -40,6 +45,9 @@ export const declarationProblems = (features: readonly Feature[]): string[] => [
     ),
   ]),
 ];
+
+/** Of the web console, which no feature's route may have. */
+const isConsolePath = (path: string): boolean => /^\/console(\/|$)/i.test(path);
 
 const nameOf = (route: Route): string => `${route.method} ${routePath(route)}`;
 

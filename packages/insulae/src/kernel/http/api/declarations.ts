@@ -183,7 +183,7 @@ function etagProblems(
     ...(pathParameters(path).includes("id") ? [] : ["etag needs an :id in the path"]),
     ...(typeof etag === "string" && !features.some(({ tables }) => tables.includes(etag))
       ? [
-          `etag: the table ${etag} is declared by no feature${hint(
+          `etag: the table ${etag} is not declared by any feature${hint(
             etag,
             features.flatMap(({ tables }) => tables),
           )}`,

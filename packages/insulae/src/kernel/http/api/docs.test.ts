@@ -18,7 +18,7 @@ const NewNote = Type.Object(
 const noteMissing = defineError("note_missing", 404, "There is no such note");
 const params = Type.Object({ note_id: Type.String({ format: "uuid", description: "Which" }) });
 
-/** Of routes that are only described. */
+/** The handler of routes that are only described. */
 const unasked = (): never => {
   throw new Error("nobody calls it");
 };
@@ -82,7 +82,7 @@ describe("the OpenAPI document", () => {
   const document = async () =>
     (await testServer([notes]).app.inject("/api-docs/openapi.json")).json();
 
-  it("says who may call what, with what, and what comes back", async () => {
+  it("documents who may call each route, its input and its responses", async () => {
     const { openapi, paths, components } = await document();
     expect(openapi).toBe("3.1.0");
     const one = paths["/api/v1/notes/{note_id}"].get;
@@ -115,14 +115,14 @@ describe("the OpenAPI document", () => {
     expect(paths).toHaveProperty("/health/ready");
   });
 
-  it("is valid to a checker that others made", async () => {
+  it("is valid according to an independent validator", async () => {
     const source = JSON.stringify(await document());
     const config = await createConfig({ extends: ["minimal"], rules: { struct: "error" } });
     const problems = await lintFromString({ source, config });
     expect(problems.filter((problem) => problem.severity === "error")).toEqual([]);
   });
 
-  it("has references that lead somewhere, and operation ids that are unique", async () => {
+  it("has resolvable references and unique operation ids", async () => {
     const text = JSON.stringify(await document());
     const { components, paths } = JSON.parse(text);
     for (const [, kind = "", name = ""] of text.matchAll(/"#\/components\/(\w+)\/([^"]+)"/g)) {
@@ -135,7 +135,7 @@ describe("the OpenAPI document", () => {
     expect(new Set(ids).size).toBe(ids.length);
   });
 
-  it("has a union of texts as a choice, which tools show as one", async () => {
+  it("presents a union of literals as an enum", async () => {
     const Sort = Type.Union([Type.Literal("name"), Type.Literal("age")], {
       description: "By what",
     });
@@ -167,7 +167,7 @@ describe("the OpenAPI document", () => {
     expect(properties.mixed.anyOf).toHaveLength(2);
   });
 
-  it("is called as the application is, and leaves dialects to a document of their own", async () => {
+  it("has the application's name, and leaves dialects to a document of their own", async () => {
     const dialect = feature("dialect", {
       routes: ({ absolute: r }) => [
         r.get(
@@ -193,7 +193,7 @@ describe("the OpenAPI document", () => {
     expect((await without.inject("/swagger-ui/start.js")).body).not.toContain("dialects");
   });
 
-  it("gives two schemas of one name two names", () => {
+  it("gives two schemas with the same name different names", () => {
     const other = feature("others", {
       routes: (r) => [
         r.get(
@@ -233,7 +233,7 @@ describe("the API reference", () => {
     },
   );
 
-  it("is called as the application is, whatever that has in it", async () => {
+  it("has the application's name, safely escaped", async () => {
     const { app } = testServer([notes], { name: "</title><b>Shop" });
     for (const url of ["/swagger-ui", "/redoc"]) {
       const { body } = await app.inject(url);
@@ -241,7 +241,7 @@ describe("the API reference", () => {
     }
   });
 
-  it("keeps credentials in the browser over reloads in development alone", async () => {
+  it("keeps credentials across reloads in development only", async () => {
     for (const production of [true, false]) {
       const { app } = testServer([notes], { production });
       const { body } = await app.inject("/swagger-ui/start.js");
@@ -249,7 +249,7 @@ describe("the API reference", () => {
     }
   });
 
-  it("is not sent again to whoever has it", async () => {
+  it("is not sent again to a client that has it", async () => {
     const { app } = testServer([notes]);
     const { headers } = await app.inject("/swagger-ui");
     const again = await app.inject({

@@ -21,8 +21,8 @@ export interface DocsOptions extends Omit<OpenApiOptions, "title" | "baseUrl"> {
   readonly dialects?: ReadonlySet<Feature> | undefined;
   readonly production: boolean;
   readonly baseUrl: () => string;
-  /** The hook for requests of one of the paths. */
-  readonly onRequest: (path: string) => onRequestHookHandler;
+  /** The hook for requests of one of the paths. @param isPart whether a page loads it */
+  readonly onRequest: (path: string, isPart: boolean) => onRequestHookHandler;
 }
 
 interface Asset {
@@ -96,7 +96,8 @@ export function registerDocs(
     },
   };
   for (const [path, asset] of Object.entries(assets)) {
-    app.get(path, { onRequest: onRequest(path), handler: assetHandler(asset, baseUrl) });
+    const isPart = [script, style].includes(asset.type);
+    app.get(path, { onRequest: onRequest(path, isPart), handler: assetHandler(asset, baseUrl) });
   }
   return Object.keys(assets);
 }

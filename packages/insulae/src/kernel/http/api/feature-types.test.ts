@@ -9,7 +9,7 @@ const Note = Type.Object({ id: Type.String(), text: Type.String() });
 const NewNote = Type.Object({ text: Type.String(), stars: Type.Optional(Type.Integer()) });
 const NoteId = Type.Object({ id: Type.String({ format: "uuid" }) });
 
-// What matters here is what the compiler says; `tsc` fails if an expected error does not happen.
+// Compile-time tests: `tsc` fails if an expected error does not occur.
 describe("the types of a feature", () => {
   it("give a handler the params, query and body that its schemas describe", () => {
     feature("notes", {
@@ -47,7 +47,7 @@ describe("the types of a feature", () => {
     });
   });
 
-  it("give nothing where no schema is declared", () => {
+  it("are empty without a schema", () => {
     feature("notes", {
       routes: (r) => [
         r.get(

@@ -9,7 +9,7 @@ import { feature } from "../../feature/feature.ts";
 import { testServer } from "../server/test-server.ts";
 import { createBodyReader } from "./body-bytes.ts";
 
-/** A reader for a few bytes, and bodies that come as a test says. */
+/** A reader with a limit of a few bytes, and bodies under the test's control. */
 function reading(limits = { process: 10_000, payer: 4_000 }) {
   const read = createBodyReader(limits);
   return (client: string, length?: number, tenant?: string) => {
@@ -40,11 +40,11 @@ function reading(limits = { process: 10_000, payer: 4_000 }) {
   };
 }
 
-describe("the bytes of bodies under way", () => {
-  it("have a limit for a client, which is free again when they have come in or broken off", async () => {
+describe("the bytes of incomplete bodies", () => {
+  it("are limited per client, and freed when a body is complete or aborted", async () => {
     const body = reading();
     const first = body("a", 3_000);
-    await first.send(2_744); // a chunk counts 256 bytes more: 3,000
+    await first.send(2_744); // a chunk counts 256 bytes extra: 3,000
     const fits = body("a", 1_000);
     await expect(body("a", 1_001).outcome).resolves.toBe("too_many_at_once");
     await expect(body("a", 3_001).outcome).resolves.toBe("body_too_large");
@@ -67,12 +67,12 @@ describe("the bytes of bodies under way", () => {
     await expect(last.outcome).resolves.toBe(2_999);
   });
 
-  it("have a limit for the process; only what has come counts", async () => {
+  it("are limited per process, counting only received bytes", async () => {
     const body = reading();
     for (let i = 0; i < 20; i += 1) body(`idle${i}`, 3_000);
     const others = ["b", "c", "d"].map((client) => body(client, 3_000));
     for (const other of others) await other.send(2_744);
-    // Nobody has more than it would have.
+    // Nobody holds more than the newcomer would.
     await expect(body("e", 3_000).outcome).resolves.toBe("busy");
     others[0]?.stream.destroy();
     await others[0]?.outcome;
@@ -81,7 +81,7 @@ describe("the bytes of bodies under way", () => {
     await expect(next.outcome).resolves.toBe(3_000);
   });
 
-  it("have room for a newcomer: whoever holds most loses its oldest body", async () => {
+  it("leave room for a newcomer: the largest holder loses its oldest body", async () => {
     const body = reading();
     const held: ReturnType<typeof body>[] = [];
     for (const client of ["b", "b", "c", "c", "d"]) {
@@ -100,7 +100,7 @@ describe("the bytes of bodies under way", () => {
     }
   });
 
-  it("of an account's tenants count together: none of them keeps others out", async () => {
+  it("of all tenants of an account count together, so that none of them keeps others out", async () => {
     const body = reading();
     const held = [];
     for (let i = 0; i < 5; i += 1) {
@@ -119,7 +119,7 @@ describe("the bytes of bodies under way", () => {
     expect((await Promise.all(ends)).filter((end) => end === "busy")).toHaveLength(2);
   });
 
-  it("are a tenant's, from wherever its users send them, and no tenant's where nobody is signed in", async () => {
+  it("are charged to the tenant, wherever its users send from, and to the client if nobody is signed in", async () => {
     const body = reading();
     await body("a", 3_000, "acme").send(2_744);
     await expect(body("b", 1_001, "acme").outcome).resolves.toBe("too_many_at_once");
@@ -128,7 +128,7 @@ describe("the bytes of bodies under way", () => {
     await expect(stranger.outcome).resolves.toBe(1_001);
   });
 
-  it("are refused by the server, until the sockets that stopped in the middle are gone", async () => {
+  it("are refused by the server until stalled connections are closed", async () => {
     const taking = feature("taking", {
       routes: (r) => [
         r.post(
@@ -155,7 +155,7 @@ describe("the bytes of bodies under way", () => {
       socket.write(text);
       return socket;
     };
-    // The last ones find no room for what they announce, and are answered at once.
+    // The last ones find no room for the length they declare, and are answered at once.
     const sockets = await Promise.all(
       Array.from({ length: 36 }, () => open(`${head}["${"a".repeat(990_000)}`)),
     );

@@ -9,7 +9,7 @@ const send = (payload: string, headers: Record<string, string> = json) =>
   testServer([echo]).app.inject({ method: "POST", url: "/api/v1/echo", headers, payload });
 
 describe("a body", () => {
-  it("is taken as JSON, whatever follows the media type", async () => {
+  it("is accepted as JSON, with any parameters of the media type", async () => {
     for (const type of [
       "application/json",
       "application/json; charset=utf-8",
@@ -35,7 +35,7 @@ describe("a body", () => {
     "application/ json",
     "*/*",
     " ",
-  ])("of the type %j is refused or validated, never passed by", async (type) => {
+  ])("of the type %j is refused or validated, but never skipped", async (type) => {
     const answer = await send('{"text":"x","unknown":1}', { "content-type": type });
     expect([400, 415]).toContain(answer.statusCode);
     expect(answer.headers["content-type"]).toBe("application/problem+json; charset=utf-8");
@@ -83,14 +83,14 @@ describe("a body", () => {
     ["a list", "[]", [{ pointer: "/body" }]],
     ["null", "null", [{ pointer: "/body" }]],
     ["nothing", "", [{ pointer: "/body" }]],
-  ])("with %s is refused, and its fault named", async (_what, payload, errors) => {
+  ])("with %s is refused, with the place of the problem", async (_what, payload, errors) => {
     const answer = await send(payload);
     expect(answer.statusCode).toBe(400);
     expect(answer.json().code).toBe("validation_failed");
     expect(answer.json().errors).toEqual(errors.map((error) => expect.objectContaining(error)));
   });
 
-  it("with thousands of faults is refused quickly and briefly", async () => {
+  it("with thousands of problems is refused quickly and briefly", async () => {
     const fields = Array.from({ length: 15_000 }, (_, i) => `"f${i}":1`);
     let answer = await send("{}");
     const spent = await processorTime(async () => {
@@ -127,7 +127,7 @@ describe("a body", () => {
     ],
     ["a public route that says more", { permission: "public", bodyLimit: 20_000 }, 20_000],
     ["any other route", { permission: "authenticated" }, 1_048_576],
-  ] as const)("of %s has its limit", async (_what, options, most) => {
+  ] as const)("of %s is limited", async (_what, options, most) => {
     const any = feature("any", {
       routes: (r) => [
         r.post(

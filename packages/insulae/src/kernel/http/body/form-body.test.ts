@@ -5,7 +5,7 @@ import { alsoAsForm, isBodyOptional, mayBeAbsent, parseForm, takesForm } from ".
 const parsed = (text: string | Buffer) => parseForm(Buffer.from(text));
 
 describe("a form", () => {
-  it("is an object of its fields", () => {
+  it("becomes an object of its fields", () => {
     expect(parsed("username=ada%40x.org&password=a+b%26c&scope=")).toEqual({
       username: "ada@x.org",
       password: "a b&c",
@@ -26,7 +26,7 @@ describe("a form", () => {
   });
 });
 
-test("a body says itself whether it comes as a form, or not at all", () => {
+test("is accepted, or may be absent, if the schema says so", () => {
   const plain = Type.Object({});
   expect([takesForm(plain), isBodyOptional(plain), takesForm(undefined)]).toEqual(
     Array(3).fill(false),

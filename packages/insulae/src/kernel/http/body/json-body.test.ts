@@ -5,7 +5,7 @@ import { parseJsonBody } from "./json-body.ts";
 
 const parse = (text: string) => parseJsonBody(Buffer.from(text));
 
-/** A decimal number as an integer of its smallest unit, and how small that is. */
+/** A decimal number as an integer and the exponent of its smallest unit. */
 function exactly(text: string): string {
   const [, sign, whole = "", fraction = "", exponent = "0"] =
     /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? [];
@@ -17,7 +17,7 @@ function exactly(text: string): string {
 }
 
 describe("a JSON body", () => {
-  it("is read as JSON.parse reads it", () => {
+  it("is parsed like JSON.parse does", () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.constantFrom(0, 2), (value, indent) => {
         const text = JSON.stringify(value, undefined, indent);
@@ -61,7 +61,7 @@ describe("a JSON body", () => {
     ["the same key in two objects", '[{"a":1},{"a":2}]'],
     ["the word constructor", '{"constructor":"Brunel"}'],
     ["an escaped backslash before u0000", '{"a":"\\\\u0000"}'],
-  ])("with %s is taken", (_what, text) => {
+  ])("with %s is accepted", (_what, text) => {
     expect(parse(text)).toEqual(JSON.parse(text));
   });
 
@@ -74,7 +74,7 @@ describe("a JSON body", () => {
     ["[1.00000000000000001]", "/0"],
     ["[123456789012345678.5]", "/0"],
     ["[12345678901234567890, 1e400]", "/0"],
-  ])("with the number of %s, which would change, is refused by its place", (text, pointer) => {
+  ])("with the number of %s, which would change, is refused with its pointer", (text, pointer) => {
     expect(() => parse(text)).toThrow(
       expect.objectContaining({
         code: "inexact_number",
@@ -92,7 +92,7 @@ describe("a JSON body", () => {
     expect(parse(text)).toEqual(JSON.parse(text));
   });
 
-  it("has a number that is refused, or the same value when it is written again", () => {
+  it("either refuses a number or parses it to the same value", () => {
     const number = fc.oneof(
       fc.stringMatching(/^-?(0|[1-9][0-9]{0,22})$/),
       fc.stringMatching(/^-?(0|[1-9][0-9]{0,9})\.[0-9]{1,12}$/),
@@ -122,7 +122,7 @@ describe("a JSON body", () => {
     ["objects with a key each", '{"":0},', 3],
     ["escapes", '"\\u0041",', 1],
   ])(
-    "of 1 MiB of %s, or as many as are taken, costs no more than JSON.parse",
+    "of 1 MiB of %s, or as many as are allowed, costs no more than JSON.parse",
     (_what, piece, parts) => {
       const filling = (piece: string) => Math.floor(1_048_000 / piece.length);
       const objects = `[${"{},".repeat(filling("{},"))}0]`;
@@ -135,7 +135,8 @@ describe("a JSON body", () => {
               parseJsonBody(bytes);
             } catch {} // a refusal may cost no more
           });
-          // It was 15 to 70; what measures coverage adds to ours, and not to the engine's.
+          // A naive parser took 15 to 70. Coverage instrumentation slows ours, but not the
+          // engine's.
           expect(spent / plain).toBeLessThan(10);
         }
       }
@@ -161,7 +162,7 @@ describe("a JSON body", () => {
     }
   });
 
-  it("names the place of a number that would change in its first 64 KiB only", () => {
+  it("has a pointer for a changed number in the first 64 KiB only", () => {
     const errorsAt = (position: number) => {
       try {
         parse(`["${"a".repeat(position - 4)}",1e400]`);
@@ -179,7 +180,7 @@ describe("a JSON body", () => {
     expect(shortestRun(() => parse(text))).toBeLessThan(100);
   });
 
-  it("that is empty is nothing", () => {
+  it("that is empty is undefined", () => {
     expect(parse("")).toBeUndefined();
   });
 });

@@ -9,7 +9,7 @@ import { bytesBody, uploadForm } from "./stream-body.ts";
 
 const maxBytes = 100_000;
 
-/** What the handlers have had of the bytes, and how it ended. */
+/** The bytes that handlers received, and how it ended. */
 const seen = { began: 0, bytes: 0, ended: 0, failed: 0 };
 beforeEach(() => void Object.assign(seen, { began: 0, bytes: 0, ended: 0, failed: 0 }));
 
@@ -96,7 +96,7 @@ function server() {
 }
 
 describe("a form", () => {
-  it("is read as it comes, its fields first, each of its type", async () => {
+  it("is read as a stream, with its typed fields first", async () => {
     const { post } = server();
     const payload =
       field("title", "Grüße") +
@@ -117,7 +117,7 @@ describe("a form", () => {
     ]);
   });
 
-  it("has the name of its file as browsers escape it", async () => {
+  it("has its file name unescaped as browsers escape it", async () => {
     const { body } = await server().post(file("x", "a%22b%20%25%0d%0A.txt") + end);
     expect(body.name).toBe('a"b%20%25\r\n.txt');
   });
@@ -144,7 +144,7 @@ describe("a form", () => {
     expect([status, body.code]).toEqual([400, code]);
   });
 
-  it("that is too large, or said to be, ends there", async () => {
+  it("that is too large, or declared so, is aborted", async () => {
     const { post } = server();
     const { status, body } = await post(file("x".repeat(maxBytes + 1)) + end);
     expect([status, body.code]).toEqual([413, "body_too_large"]);
@@ -156,21 +156,21 @@ describe("a form", () => {
   });
 
   it.each(["application/json", "multipart/form-data", "multipart/mixed; boundary=a", "text/plain"])(
-    "has to be one: %s is refused",
+    "must be a form: %s is refused",
     async (type) => {
       const { status } = await server().post("{}", type);
       expect(status).toBe(type === "multipart/form-data" ? 400 : 415);
     },
   );
 
-  it("that breaks off ends its reading, a thousand times", async () => {
+  it("that breaks off ends the reading of its file, a thousand times", async () => {
     const { app, lines } = server();
     const { port } = new URL(await app.listen({ port: 0, host: "127.0.0.1" }));
     const head =
       `POST /api/v1/forms HTTP/1.1\r\nhost: a\r\ncontent-type: ${formType}\r\n` +
       `content-length: 90000\r\n\r\n${file("x".repeat(10_000)).slice(0, -2)}`;
     for (let round = 0; round < 20; round++) {
-      // Four in five come to their file; the others break off before.
+      // Four in five reach their file; the others break off before.
       const begun = seen.began + 40;
       await Promise.all(
         Array.from({ length: 50 }, async (_, i) => {
@@ -193,7 +193,7 @@ describe("a form", () => {
     expect(lines.filter(({ level }) => Number(level) >= 50)).toEqual([]);
   }, 30_000);
 
-  it("may take longer than a request of another kind, which may not", async () => {
+  it("may take longer to arrive than other requests", async () => {
     const { app } = server();
     const { port } = new URL(await app.listen({ port: 0, host: "127.0.0.1" }));
     const slow = request({
@@ -213,7 +213,7 @@ describe("a form", () => {
     expect((await answered)[0].statusCode).toBe(200);
   });
 
-  it("that is refused before its end closes the connection", async () => {
+  it("that is refused early closes the connection", async () => {
     const { app } = server();
     const { port } = new URL(await app.listen({ port: 0, host: "127.0.0.1" }));
     const socket = connect(Number(port), "127.0.0.1");
@@ -245,14 +245,14 @@ describe("bytes", () => {
     return { status: reply.statusCode, body: reply.json() };
   };
 
-  it("of any type are read as they come, JSON too", async () => {
+  it("of any type are streamed, JSON too", async () => {
     for (const type of ["image/png", "application/json", undefined]) {
       const { status, body } = await put("{not json", type);
       expect([status, body]).toEqual([200, { type: type ?? "", length: 9, size: 9 }]);
     }
   });
 
-  it("end at the cap, whatever their request says", async () => {
+  it("end at the maximum, whatever the request declares", async () => {
     expect((await put(Buffer.alloc(maxBytes + 1))).status).toBe(413);
     expect(seen.bytes).toBe(0);
     const { app } = server();
@@ -266,7 +266,7 @@ describe("bytes", () => {
     expect(seen).toMatchObject({ bytes: maxBytes, failed: 1, ended: 0 });
   });
 
-  it("that are packed are refused: their real size is not known", async () => {
+  it("that are compressed are refused, because their real size is unknown", async () => {
     expect((await put("x", "text/plain", { "content-encoding": "gzip" })).status).toBe(415);
   });
 });

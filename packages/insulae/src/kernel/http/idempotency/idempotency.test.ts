@@ -10,7 +10,7 @@ import { defineError } from "../../lib/errors.ts";
 import { routePath } from "../api/declarations.ts";
 import { takesIdempotencyKey } from "../api/idempotency-key.ts";
 
-/** What the handler of `/things` does next; each test says. */
+/** What the handler of `/things` does next, set by each test. */
 let next: () => unknown = () => undefined;
 let runs = 0;
 
@@ -83,7 +83,7 @@ const endClaims = ({ tenant }: TestMember) =>
   );
 
 describe("a request with an Idempotency-Key", () => {
-  it("that is sent again gets the same reply, and creates nothing", async () => {
+  it("that is retried gets the same response, and creates nothing", async () => {
     const key = randomUUID();
     const first = await send(acme, key, { name: "a" });
     const before = runs;
@@ -107,7 +107,7 @@ describe("a request with an Idempotency-Key", () => {
     expect([other.statusCode, other.json().code]).toEqual([422, "idempotency_key_reused"]);
   });
 
-  it("creates one thing, however often it is sent at once", async () => {
+  it("creates one resource, however many are sent concurrently", async () => {
     const key = randomUUID();
     let finish = () => {};
     const finished = new Promise<void>((resolve) => {
@@ -134,7 +134,7 @@ describe("a request with an Idempotency-Key", () => {
     expect((await send(acme, key)).headers["idempotent-replayed"]).toBe("true");
   });
 
-  it("has nothing to do with the same key in another tenant, or of another user", async () => {
+  it("is independent of the same key of another tenant or user", async () => {
     const key = randomUUID();
     const replies = [];
     for (const by of [acme, colleague, other]) replies.push(await send(by, key, { name: "a" }));
@@ -143,7 +143,7 @@ describe("a request with an Idempotency-Key", () => {
     expect(replies.some((reply) => reply.headers["idempotent-replayed"])).toBe(false);
   });
 
-  it("that was refused may be tried again", async () => {
+  it("that was refused may be retried", async () => {
     const key = randomUUID();
     const refused = defineError("refused", 409, "Not now");
     next = () => {
@@ -154,7 +154,7 @@ describe("a request with an Idempotency-Key", () => {
     expect((await send(acme, key)).statusCode).toBe(201);
   });
 
-  it("whose outcome is unknown is not run again before its claim ends", async () => {
+  it("whose outcome is unknown does not run again before its claim expires", async () => {
     const key = randomUUID();
     next = () => {
       throw writeOutcomeUnknown();
@@ -167,7 +167,7 @@ describe("a request with an Idempotency-Key", () => {
     expect((await send(acme, key)).statusCode).toBe(201);
   });
 
-  it("that comes back after its claim was taken over changes nothing", async () => {
+  it("that finishes after its claim was taken over changes nothing", async () => {
     const key = randomUUID();
     let finish = () => {};
     const finished = new Promise<void>((resolve) => {
@@ -191,7 +191,7 @@ describe("a request with an Idempotency-Key", () => {
     expect((await send(acme, key)).body).toBe(taken.body);
   });
 
-  it("whose answer is too large to be kept is not run again either", async () => {
+  it("whose response is too large to store does not run again either", async () => {
     const key = randomUUID();
     const body = { name: "x".repeat(270_000) };
     expect((await send(acme, key, body)).statusCode).toBe(201);
@@ -199,7 +199,7 @@ describe("a request with an Idempotency-Key", () => {
     expect(again.json().code).toBe("idempotent_answer_too_large");
   });
 
-  it("is forgotten after a day, and goes with the next request", async () => {
+  it("is forgotten after a day, and deleted by the next request", async () => {
     const key = randomUUID();
     await send(acme, key);
     const count = () =>
@@ -237,7 +237,7 @@ describe("a request with an Idempotency-Key", () => {
     ["a change", "PATCH", `/contacts/${randomUUID()}`],
     ["a log-in", "POST", "/auth/login"],
   ] as const)(
-    "is refused, and nothing is done, where it is not taken: %s",
+    "is refused without effect on unsupported routes: %s",
     async (_name, method, path) => {
       const before = runs;
       const reply = await app.inject({
@@ -259,7 +259,7 @@ describe("the features", () => {
   const routes = [...coreFeatures, ...standardFeatures].flatMap((one) => one.routes);
   const taking = routes.filter(takesIdempotencyKey);
 
-  it("take the header where something is created in a tenant", () => {
+  it("support the header wherever a tenant's resource is created", () => {
     const paths = taking.map(routePath);
     for (const path of ["contacts", "products", "orders", "documents", "users"]) {
       expect(paths).toContain(`/api/v1/${path}`);
@@ -267,7 +267,7 @@ describe("the features", () => {
     expect(paths.some((path) => path.includes("/auth/"))).toBe(false);
   });
 
-  it("mark what is a secret in an answer", () => {
+  it("mark secrets in responses", () => {
     const names = taking.flatMap((route) => {
       const text = JSON.stringify(route.options.response);
       return [...text.matchAll(/"([a-z_]+)":\{"type"/g)].map((match) => match[1] ?? "");

@@ -33,6 +33,8 @@ export interface Charges {
   client(client: ClientAddress, policy: ClientPolicy): readonly Charge[];
   /** The same, after the installation's bucket and the share of it for strangers. */
   stranger(client: ClientAddress, policy: ClientPolicy): readonly Charge[];
+  /** The installation's alone, for what costs next to nothing. */
+  readonly installation: readonly Charge[];
   /** Outside tenants: the installation's and the account's. */
   account(id: AccountId): readonly Charge[];
   tenant(tenant: Tenant | undefined): readonly Charge[];
@@ -85,6 +87,7 @@ export function createCharges(limits: RateLimits): Charges {
   );
   const ofNoTenant = present([all]);
   return {
+    installation: ofNoTenant,
     client: (client, policy) => clients[policy](client),
     stranger: (client, policy) => strangers[policy](client),
     account: (id) => present([all, charge("account", undefined, limits.account, id)]),

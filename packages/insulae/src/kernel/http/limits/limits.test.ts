@@ -3,7 +3,7 @@ import { notFound } from "../../lib/http-errors.ts";
 import { clock, granted, refused, serve, tenant } from "./limits-fixture.ts";
 
 describe("a tenant's limit", () => {
-  test("is that of its plan, and says what is left of it", async () => {
+  test("is its plan's, and the response says how much is left", async () => {
     const { ask } = serve([tenant("a")]);
     const { headers, statusCode } = await ask({ token: "a" });
     expect(statusCode).toBe(200);
@@ -19,7 +19,7 @@ describe("a tenant's limit", () => {
     expect(Math.abs(seconds - 10)).toBeLessThan(5);
   });
 
-  test("when it is used up, refuses with the time to wait, and touches no other tenant", async () => {
+  test("refuses when it is used up, with the time to wait, and affects no other tenant", async () => {
     const { ask, statuses } = serve([tenant("a"), tenant("b")]);
     expect(granted(await statuses(20, { token: "a" }))).toBe(6);
     const reply = await ask({ token: "a" });
@@ -55,7 +55,7 @@ describe("a tenant's limit", () => {
     ["an API key", { "x-api-key": "a" }],
     ["a cookie", { cookie: "session=a" }],
     ["a certificate", { "client-cert": "a" }],
-  ])("is that of whoever shows %s, and not a stranger's", async (_what, headers) => {
+  ])("is charged for %s, and not a stranger's", async (_what, headers) => {
     const { ask, statuses } = serve([tenant("a", "premium")]);
     expect(granted(await statuses(20, { headers }))).toBe(20);
     expect((await ask({ headers })).headers["ratelimit-policy"]).toBe('"tenant";q=60;w=60');
@@ -63,13 +63,13 @@ describe("a tenant's limit", () => {
     expect(await statuses(1, { headers })).toEqual([200]);
   });
 
-  test("may be none", async () => {
+  test("can be unlimited", async () => {
     const { ask, statuses } = serve([tenant("a", "free", { requests_per_minute: 0 })]);
     expect(granted(await statuses(100, { token: "a" }))).toBe(100);
     expect((await ask({ token: "a" })).headers).not.toHaveProperty("ratelimit");
   });
 
-  test("is not spent by strangers", async () => {
+  test("is not used up by strangers", async () => {
     const { statuses } = serve([tenant("a")]);
     await statuses(30, { headers: { host: "a.localhost", "x-tenant": "a" } });
     await statuses(5, { token: "visitor", from: "198.51.100.3" });
@@ -78,13 +78,13 @@ describe("a tenant's limit", () => {
 });
 
 describe("the other limits", () => {
-  test("log-in is not refused for what strangers at the same address ask elsewhere", async () => {
+  test("log-in is not refused because of other anonymous requests from the same address", async () => {
     const { statuses } = serve([]);
     await statuses(30, {});
     expect(await statuses(1, { method: "POST", url: "/api/v1/log-in" })).toEqual([200]);
   });
 
-  test("strangers leave a part of the installation's to known callers", async () => {
+  test("strangers leave part of the installation's rate to known callers", async () => {
     const { ask, statuses } = serve([tenant("a", "premium")], { global: 40 });
     const seen: number[] = [];
     const logIn = { method: "POST", url: "/api/v1/log-in" } as const;
@@ -92,7 +92,7 @@ describe("the other limits", () => {
       seen.push(...(await statuses(5, { from: `203.0.113.${i}` })));
       seen.push(...(await statuses(2, { ...logIn, from: `203.0.113.${i}` })));
     }
-    // Half of it for strangers, a quarter for log-ins.
+    // Half of it is for strangers, a quarter for log-ins.
     expect(granted(seen)).toBe(30);
     expect((await ask({ from: "203.0.113.99" })).json()).toMatchObject({
       policy: "global",
@@ -101,42 +101,42 @@ describe("the other limits", () => {
     expect(granted(await statuses(20, { token: "a", from: "203.0.113.200" }))).toBe(10);
   });
 
-  test("an account outside tenants has its own", async () => {
+  test("an account outside tenants has its own rate", async () => {
     const { statuses } = serve([]);
     expect(granted(await statuses(30, { token: "account" }))).toBe(20);
   });
 
-  test("all requests have one together, which is not told of while it lasts", async () => {
+  test("all requests share one rate, which is not reported until it is used up", async () => {
     const { ask, statuses } = serve([tenant("a"), tenant("b")], { global: 8 });
     expect(granted(await statuses(5, { token: "a" }))).toBe(5);
     expect(granted(await statuses(5, { token: "b" }))).toBe(3);
     expect((await ask({ token: "b" })).headers["ratelimit-policy"]).toBe('"global";q=8;w=60');
   });
 
-  test("what a tenant was refused is not taken from all", async () => {
+  test("a tenant's refused requests don't count against all", async () => {
     const { statuses } = serve([tenant("a"), tenant("b")], { global: 12 });
     await statuses(100, { token: "a" });
     expect(granted(await statuses(6, { token: "b" }))).toBe(6);
   });
 
-  test("log-in has the client's, before anything is looked up", async () => {
+  test("a log-in is charged to the client before any look-up", async () => {
     const { ask, statuses, looked } = serve([]);
     const logIn = { method: "POST", url: "/api/v1/log-in" } as const;
     expect(await statuses(5, logIn)).toEqual([200, 200, 200, 429, 429]);
     expect(looked).toHaveBeenCalledTimes(3);
     expect((await ask(logIn)).headers["ratelimit-policy"]).toBe('"credentials";q=3;w=60');
     expect(granted(await statuses(3, { ...logIn, from: "198.51.100.2" }))).toBe(3);
-    // A valid token is no way round it.
+    // A valid token does not bypass it.
     expect(await statuses(1, { ...logIn, token: "account" })).toEqual([429]);
   });
 
-  test("strangers have the client's, before anything is looked up", async () => {
+  test("an anonymous request is charged to the client before any look-up", async () => {
     const { statuses, looked } = serve([]);
     expect(granted(await statuses(30, {}))).toBe(10);
     expect(looked).toHaveBeenCalledTimes(10);
   });
 
-  test("credentials that are no good count as none, and are soon not looked at", async () => {
+  test("invalid credentials count as none, and soon are not even checked", async () => {
     const { statuses, looked } = serve([]);
     const tried = await statuses(30, { token: "forged" });
     expect(tried.slice(0, 10)).toEqual(Array(10).fill(401));
@@ -145,7 +145,7 @@ describe("the other limits", () => {
     expect(await statuses(1, {})).toEqual([429]);
   });
 
-  test("those that were good before are looked at, whoever else is at the address", async () => {
+  test("credentials that were valid before are checked, whoever else uses the address", async () => {
     const { statuses } = serve([tenant("a"), tenant("b")]);
     expect(await statuses(1, { token: "a" })).toEqual([200]);
     await statuses(30, { token: "forged" });
@@ -154,7 +154,7 @@ describe("the other limits", () => {
     expect(await statuses(1, { token: "b", from: "198.51.100.2" })).toEqual([200]);
   });
 
-  test("a failure of the server's is not the client's", async () => {
+  test("a failure of the server is not charged to the client", async () => {
     const { statuses } = serve(
       [],
       {},
@@ -170,7 +170,7 @@ describe("the other limits", () => {
   test.each([
     ["addresses where there is nothing", "/api/v1/nothing", notFound.status],
     ["the API reference", "/swagger-ui", 200],
-  ])("%s count as a stranger's", async (_what, url, status) => {
+  ])("%s count as anonymous", async (_what, url, status) => {
     const { statuses } = serve([]);
     const seen = await statuses(12, { url });
     expect(seen).toEqual([...Array(10).fill(status), 429, 429]);
@@ -185,7 +185,7 @@ describe("the other limits", () => {
 describe("a client", () => {
   const logIn = { method: "POST", url: "/api/v1/log-in" } as const;
 
-  test("is one within a /64, and however its address is written", async () => {
+  test("is one within a /64, however its address is written", async () => {
     const { ask } = serve([]);
     const statuses: number[] = [];
     for (const from of [
@@ -200,7 +200,7 @@ describe("a client", () => {
     expect((await ask({ ...logIn, from: "2001:db8:0:8::1" })).statusCode).toBe(200);
   });
 
-  test("has a share of its /56 and its /48", async () => {
+  test("shares the rates of its /56 and /48", async () => {
     const { ask } = serve([], { global: 0 });
     const spend = async (network: (i: number) => string, count: number) => {
       let allowed = 0;
@@ -224,14 +224,14 @@ describe("a client", () => {
     expect(await statuses(1, { ...logIn, from: "::ffff:203.0.113.7" })).toEqual([429]);
   });
 
-  test("is not whom X-Forwarded-For names, unless a trusted proxy says so", async () => {
+  test("is not identified by X-Forwarded-For, except from a trusted proxy", async () => {
     const forged = serve([]);
     const trusted = serve([], {}, { trustProxy: ["198.51.100.1"] });
     const statuses: number[][] = [[], []];
     for (let i = 0; i < 5; i += 1) {
       const headers = { "x-forwarded-for": `192.0.2.${i}` };
       statuses[0]?.push((await forged.ask({ ...logIn, headers })).statusCode);
-      // What the client wrote is left of what the proxy wrote.
+      // The client's part is to the left of the proxy's.
       const behind = { "x-forwarded-for": `192.0.2.${i}, 203.0.113.9` };
       statuses[1]?.push((await trusted.ask({ ...logIn, headers: behind })).statusCode);
     }
@@ -241,7 +241,7 @@ describe("a client", () => {
     expect((await trusted.ask({ ...logIn, headers: other })).statusCode).toBe(200);
   });
 
-  test("is its proxy where that names no address", async () => {
+  test("is its proxy if that names no address", async () => {
     const { ask } = serve([], {}, { trustProxy: ["198.51.100.1"] });
     const seen: number[] = [];
     for (const name of ["unknown", "_hidden", "nobody", "1.2.3"]) {

@@ -27,7 +27,7 @@ const charge = (key: string, perMinute: number, policy: Policy = "tenant"): Char
   perMinute,
 });
 
-/** What a bucket may have regained since, for machines that are slow. */
+/** What a bucket may have regained since, on slow machines. */
 const sinceThen = (perMinute: number) => {
   const began = Date.now();
   return () => Math.floor(((Date.now() - began) * perMinute) / 60_000);
@@ -42,7 +42,7 @@ describeWithRedis("limits in redis", () => {
     await server.stop();
   });
 
-  test("are exact over two nodes", async () => {
+  test("are exact across two nodes", async () => {
     const config = {
       redisUrl: server.url,
       redisTimeoutMs: 5_000,
@@ -71,7 +71,7 @@ describeWithRedis("limits in redis", () => {
     }
   });
 
-  test("are charged together, or not at all, at any rate", async () => {
+  test("are charged together or not at all, at any rate", async () => {
     const limiters = [await connect(), await connect()].map((redis) => createLimiter({ redis }));
     const all = charge("all", 1_000_000_000, "global");
     const [few, more] = [charge("few", 5), charge("more", 7)];
@@ -84,7 +84,7 @@ describeWithRedis("limits in redis", () => {
     const regained = sinceThen(7);
     expect(await granted(50, all, few)).toBe(5);
     expect(await granted(50, few, more)).toBe(0);
-    // One that holds more than it regains in a minute.
+    // A bucket that holds more than it regains in a minute.
     expect(await granted(50, { ...charge("own", 1, "host"), size: 4 })).toBe(4);
     const left = await granted(50, all, more);
     expect(left).toBeGreaterThanOrEqual(7);
@@ -97,7 +97,7 @@ describeWithRedis("limits in redis", () => {
     await expect.poll(() => server.command("DBSIZE")).toBe(0);
   });
 
-  test("cost redis nothing once a bucket is known to be empty", async () => {
+  test("don't query redis for a bucket that is known to be empty", async () => {
     const redis = await connect();
     const limiter = createLimiter({ redis });
     const run = vi.spyOn(redis, "run");
@@ -106,7 +106,7 @@ describeWithRedis("limits in redis", () => {
   });
 });
 
-/** Each takes Redis away, and gives it back. */
+/** Each makes Redis unavailable, and restores it. */
 const outages: Record<string, [take: () => Promise<unknown>, giveBack: () => Promise<unknown>]> = {
   "is killed": [() => server.kill(), () => server.restart()],
   hangs: [async () => server.pause(), async () => server.resume()],
@@ -130,7 +130,7 @@ describeWithRedis("limits, while redis is away", () => {
     await server.stop();
   });
 
-  test.each(Object.entries(outages))("go on in the process when it %s", async (_how, outage) => {
+  test.each(Object.entries(outages))("continue in the process when it %s", async (_how, outage) => {
     const redis = await connect(250);
     const asked = vi.spyOn(redis, "run");
     const logIn = serve(redis);
@@ -138,13 +138,13 @@ describeWithRedis("limits, while redis is away", () => {
     expect([await logIn("a"), await logIn("a")]).toEqual([200, 200]);
 
     await take();
-    // What is empty stays empty; what is new is limited here.
+    // Empty buckets stay empty; new ones are limited here.
     asked.mockClear();
     expect([await logIn("a"), await logIn("a"), await logIn("a")]).toEqual([200, 429, 429]);
     const others = [];
     for (let i = 0; i < 8; i += 1) others.push(await logIn("b"));
     expect(others).toEqual([200, 200, 200, 429, 429, 429, 429, 429]);
-    // It was asked once, found wanting, and then left alone.
+    // Redis was tried once, failed, and was then left alone.
     expect(asked.mock.calls.length).toBeLessThanOrEqual(1);
 
     await giveBack();
@@ -156,7 +156,7 @@ describeWithRedis("limits, while redis is away", () => {
   });
 });
 
-/** A node that takes three log-ins a minute. @returns what logs in from an address. */
+/** A node that allows three log-ins a minute. @returns a function that logs in from an address */
 function serve(redis: Redis) {
   const { app } = testServer(
     [

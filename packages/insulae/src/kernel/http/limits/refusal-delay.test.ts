@@ -1,7 +1,7 @@
 import { expect, test, vi } from "vitest";
 import { createRefusalDelay } from "./refusal-delay.ts";
 
-test("a few refusals a second are given at once; the next wait, and no more of them than is allowed", async () => {
+test("a few refusals a second are immediate; the next are delayed, up to a maximum", async () => {
   vi.useFakeTimers({ toFake: ["performance"] });
   try {
     const delay = createRefusalDelay({ perSecond: 2, ms: 1, most: 3 });

@@ -5,10 +5,10 @@ import { granted, serve, tenant } from "./limits-fixture.ts";
 describe("a request that will be refused", () => {
   const another = { "x-tenant": "another" };
 
-  test("of a known caller whose bucket is empty is not looked at", async () => {
+  test("of a known caller with an empty bucket causes no look-up", async () => {
     const { statuses, looked } = serve([tenant("a")]);
     expect(granted(await statuses(30, { token: "a" }))).toBe(6);
-    // The one that found the bucket empty had still to be looked at nowhere.
+    // The request that emptied the bucket still needed look-ups.
     expect(looked).toHaveBeenCalledTimes(6);
   });
 
@@ -18,12 +18,12 @@ describe("a request that will be refused", () => {
     expect(tried).toEqual([...Array(6).fill(403), ...Array(24).fill(429)]);
     expect(looked).toHaveBeenCalledTimes(6);
     expect((await ask({ token: "a" })).headers["ratelimit-policy"]).toBe('"tenant";q=6;w=60');
-    // Neither strangers at that address nor other tenants notice.
+    // Neither strangers at that address nor other tenants are affected.
     expect(granted(await statuses(6, { token: "b" }))).toBe(6);
     expect(granted(await statuses(10, {}))).toBe(10);
   });
 
-  test("is looked at again as soon as the tenant is given more", async () => {
+  test("is checked again as soon as the tenant's limit is raised", async () => {
     const tenants = [tenant("a")];
     const { statuses } = serve(tenants);
     await statuses(10, { token: "a" });
@@ -31,7 +31,7 @@ describe("a request that will be refused", () => {
     expect(await statuses(2, { token: "a" })).toEqual([200, 200]);
   });
 
-  test("does not make credentials that have ended a way to spend what a tenant has", async () => {
+  test("does not let ended credentials use up the tenant's rate", async () => {
     const tenants = [tenant("a", "premium"), tenant("b")];
     const { statuses } = serve(tenants);
     expect(await statuses(1, { token: "b" })).toEqual([200]);
@@ -41,7 +41,7 @@ describe("a request that will be refused", () => {
     expect(granted(await statuses(60, { token: "a", from: "198.51.100.2" }))).toBe(60);
   });
 
-  test("at an address where there is nothing has no body read", async () => {
+  test("to an unknown address has its body ignored", async () => {
     const { app } = serve([]);
     const reply = await app.inject({
       method: "POST",
@@ -52,13 +52,13 @@ describe("a request that will be refused", () => {
     expect(reply.json()).toMatchObject({ status: 404, code: "not_found" });
   });
 
-  test("is resolved first where its tenant is not at hand, and can't be fetched now", async () => {
+  test("is resolved first if its tenant is not cached and can't be loaded", async () => {
     const away = () => Promise.reject(new Error("the database is away"));
     const { statuses } = serve([tenant("a")], {}, {}, away);
     expect(await statuses(8, { token: "a" })).toEqual([...Array(6).fill(200), 429, 429]);
   });
 
-  test("says which limit it is, how much it allows, and its setting", async () => {
+  test("names its limit, the amount and the setting", async () => {
     const { ask, statuses } = serve([tenant("a")]);
     await statuses(6, { token: "a" });
     expect((await ask({ token: "a" })).json()).toMatchObject({
@@ -118,7 +118,7 @@ describe("a refusal for a page of an allowed origin", () => {
     ["a tenant's bucket", { token: "a" }],
     ["the bucket for credentials", { method: "POST", url: "/api/v1/log-in" }],
     ["an address where there is nothing", { url: "/nowhere" }],
-  ] as const)("can be read: %s", async (_name, request) => {
+  ] as const)("can be read by the page: %s", async (_name, request) => {
     const { ask, statuses, findTenant } = served();
     await statuses(11, request);
     for (const { shown, ...headers } of pages) {
@@ -132,7 +132,7 @@ describe("a refusal for a page of an allowed origin", () => {
     expect(findTenant).not.toHaveBeenCalled();
   });
 
-  test("comes after a preflight that is granted, unless that needs a look-up", async () => {
+  test("comes after a granted preflight, unless that needs a look-up", async () => {
     const { ask, statuses, findTenant } = served();
     await statuses(11, {});
     for (const { shown, ...headers } of pages) {

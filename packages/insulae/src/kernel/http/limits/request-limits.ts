@@ -65,6 +65,8 @@ export interface RequestLimits {
   chargeFailure(state: RequestState, error: unknown): MaybePromise<never>;
   /** Charges the client, for responses that don't depend on the caller. */
   chargeAnonymous(state: RequestState): MaybePromise<void>;
+  /** Charges the installation alone, for a file that a page of ours loads with a dozen others. */
+  chargeInstallation(state: RequestState): MaybePromise<void>;
   /** Has the request wait while enough others of its tenant run. */
   readonly throttle: TenantThrottle;
 }
@@ -211,6 +213,7 @@ export function createRequestLimits(options: RequestLimitsOptions): RequestLimit
       });
     },
     chargeAnonymous: ({ reply, client }) => take(reply, charges.stranger(client, "anonymous")),
+    chargeInstallation: ({ reply }) => take(reply, charges.installation),
   };
 }
 
@@ -273,5 +276,6 @@ export const unlimited: RequestLimits = {
     throw error;
   },
   chargeAnonymous() {},
+  chargeInstallation() {},
   throttle: () => undefined,
 };

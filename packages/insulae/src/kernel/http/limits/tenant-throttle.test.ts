@@ -18,7 +18,7 @@ function open(loop = { busy: true }) {
   const metrics = createMetrics();
   const throttle = createTenantThrottle({ metrics, isBusy: () => loop.busy });
   const begun: string[] = [];
-  /** A request, and what ends it, or has its client go. */
+  /** A request, and functions that end it or disconnect its client. */
   const request = (tenant: TenantId | undefined, name: string) => {
     let end = () => {};
     const answer = {
@@ -41,7 +41,7 @@ function open(loop = { busy: true }) {
     await Promise.resolve();
     return begun.splice(0);
   };
-  /** Another tenant has asked. */
+  /** Makes another tenant active. */
   const another = async () => {
     request(a, "");
     request(b, "");
@@ -50,17 +50,17 @@ function open(loop = { busy: true }) {
   return { loop, metrics, request, requests, begunNow, another };
 }
 
-test("of a tenant that asks alone, all are at work at once", async () => {
+test("all requests of a single active tenant run at once", async () => {
   const { requests, begunNow } = open();
   requests(a, 64);
   expect(await begunNow()).toHaveLength(64);
 });
 
-test("while another tenant asks, two are at work, and the next begins when one is over", async () => {
+test("while another tenant is active, two run, and the next begins when one finishes", async () => {
   const { metrics, requests, request, begunNow, another } = open();
   await another();
   const [first] = requests(b, 5);
-  // One is at work already.
+  // One is running already.
   expect(await begunNow()).toEqual(["b1"]);
   request(a, "a");
   expect(await begunNow()).toEqual(["a"]);
@@ -69,14 +69,14 @@ test("while another tenant asks, two are at work, and the next begins when one i
   expect(await metrics.text()).toContain("insulae_requests_queued_total 4\n");
 });
 
-test("where nobody's tenant is known, nothing waits", async () => {
+test("requests without a tenant never wait", async () => {
   const { request, begunNow, another } = open();
   await another();
   for (let i = 0; i < 5; i += 1) request(undefined, "account");
   expect(await begunNow()).toHaveLength(5);
 });
 
-test("while the event loop has time left, more are at work with each tick", async () => {
+test("while the event loop has spare time, the limit rises with each tick", async () => {
   const { loop, requests, begunNow, another } = open({ busy: false });
   await another();
   const ends = requests(b, 64);
@@ -87,7 +87,7 @@ test("while the event loop has time left, more are at work with each tick", asyn
     const { length } = await begunNow();
     each.push(length);
     for (const end of ends.splice(0, length)) end();
-    // Only as many as were begun go on.
+    // Only as many continue as were begun.
     await begunNow();
   }
   expect(each).toEqual([3, 4, 5, 7]);
@@ -96,7 +96,7 @@ test("while the event loop has time left, more are at work with each tick", asyn
   expect(await begunNow()).toHaveLength(2);
 });
 
-test("what is at work for longer than a tick takes nobody's place", async () => {
+test("requests that run longer than a tick don't count", async () => {
   const { requests, begunNow, another } = open();
   await another();
   const ends = requests(b, 6);
@@ -105,12 +105,12 @@ test("what is at work for longer than a tick takes nobody's place", async () => 
   expect(await begunNow()).toEqual(["b2", "b3"]);
   vi.advanceTimersByTime(tickMs);
   expect(await begunNow()).toEqual(["b4", "b5"]);
-  // It ends at last, and gives back no place that it no longer had.
+  // It finishes at last, and frees no place that it no longer had.
   ends[0]?.();
   expect(await begunNow()).toEqual([]);
 });
 
-test("a client that has gone while it waited is left out, and takes no place", async () => {
+test("a client that disconnects while waiting is skipped and uses no place", async () => {
   const { requests, begunNow, another } = open();
   await another();
   const [first, second, third] = requests(b, 5);
@@ -121,7 +121,7 @@ test("a client that has gone while it waited is left out, and takes no place", a
   expect(await begunNow()).toEqual(["b4"]);
 });
 
-test("when no other tenant has asked for a second, all that wait begin", async () => {
+test("all waiting requests begin when no other tenant was active for a second", async () => {
   const { requests, begunNow, another } = open();
   await another();
   requests(b, 100);

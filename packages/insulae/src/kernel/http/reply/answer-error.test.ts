@@ -12,7 +12,7 @@ const away = feature("away", {
   ],
 });
 
-test("an error that is known and passes is a warning that says why, without a stack", async () => {
+test("a known, transient error is logged as a warning with its reason, without a stack", async () => {
   const { app, lines } = testServer([away]);
   const answer = await app.inject("/api/v1/away");
   expect([answer.statusCode, answer.json().code]).toEqual([503, "database_unavailable"]);
@@ -37,7 +37,7 @@ const broken = feature("broken", {
   ],
 });
 
-test("a problem says in development what was wrong and where, and in production nothing", async () => {
+test("a problem shows the cause and its place in development, and nothing in production", async () => {
   const ask = async (production: boolean) => {
     const { app } = testServer([broken], { production });
     return (await app.inject("/api/v1/broken")).json();

@@ -82,24 +82,21 @@ describe("an error of PostgreSQL", () => {
       "value_too_large",
     ],
     ["set statement_timeout = 20; select pg_sleep(5)", 503, "statement_timeout"],
-  ])(
-    "to `%s` becomes %s %s, without a value or a name in it",
-    async (sql, status, code, values) => {
-      const visible = databaseError(await errorOf(sql, values), constraints);
-      await client.query("reset statement_timeout");
-      expect([visible?.status, visible?.code]).toEqual([status, code]);
-      expect(visible?.message).not.toMatch(/secret|people|pets|key|constraint/);
-    },
-  );
+  ])("with `%s` becomes %s %s, without any value or name", async (sql, status, code, values) => {
+    const visible = databaseError(await errorOf(sql, values), constraints);
+    await client.query("reset statement_timeout");
+    expect([visible?.status, visible?.code]).toEqual([status, code]);
+    expect(visible?.message).not.toMatch(/secret|people|pets|key|constraint/);
+  });
 
   it.each(["select * from nowhere", "select 1 / 0", "selec", "set role nobody_at_all"])(
-    "to `%s` is nobody's fault but the server's",
+    "with `%s` is the server's fault",
     async (sql) => {
       expect(databaseError(await errorOf(sql), constraints)).toBeUndefined();
     },
   );
 
-  it("that ended the connection says to try again", async () => {
+  it("that closed the connection tells the client to retry", async () => {
     const other = new pg.Client({ connectionString: database.url });
     other.on("error", () => {});
     await other.connect();
@@ -110,7 +107,7 @@ describe("an error of PostgreSQL", () => {
     await other.end().catch(() => {});
   });
 
-  it("is not seen in what only looks like one", () => {
+  it("is not mistaken for similar errors", () => {
     expect(
       databaseError(Object.assign(new Error("write"), { code: "EPIPE" }), constraints),
     ).toBeUndefined();

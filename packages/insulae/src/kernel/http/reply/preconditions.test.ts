@@ -16,7 +16,7 @@ const passes = (headers: Record<string, string>): boolean => {
 };
 
 describe("If-Match and If-None-Match", () => {
-  test("are no condition where they are absent", () => {
+  test("are no condition if absent", () => {
     expect(conditionOf({})).toBeUndefined();
   });
 
@@ -30,7 +30,7 @@ describe("If-Match and If-None-Match", () => {
     ["the tag as a weak one", `W/${tag}`, false],
     ["the empty tag", '""', false],
     ["its beginning", `${tag.slice(0, -2)}"`, false],
-  ])("a change is done only if the present state is %s", (_name, ifMatch, done) => {
+  ])("a change happens only if the current state is %s", (_name, ifMatch, done) => {
     expect(passes({ "if-match": ifMatch })).toBe(done);
   });
 
@@ -69,7 +69,7 @@ describe("If-Match and If-None-Match", () => {
     }
   });
 
-  test("any list of tags is read as it was written", () => {
+  test("any list of tags is parsed as it was written", () => {
     const text = fc.stringMatching(/^[!#-~]{0,20}$/);
     const written = fc
       .record({ weak: fc.boolean(), text })
@@ -82,7 +82,7 @@ describe("If-Match and If-None-Match", () => {
     );
   });
 
-  test("a long header that is not well-formed is refused", () => {
+  test("a long malformed header is refused", () => {
     for (const header of [
       `"a"${" ".repeat(50_000)}x`,
       `${", ".repeat(50_000)}x`,

@@ -27,7 +27,7 @@ const stream = (fn: () => AsyncGenerator<string>) =>
     ],
   });
 
-test("an answer piece by piece waits for its client, and ends when the client goes", async () => {
+test("a streamed response waits for its client, and ends when the client disconnects", async () => {
   let made = 0;
   let ended = false;
   const { app } = testServer([
@@ -43,7 +43,7 @@ test("an answer piece by piece waits for its client, and ends when the client go
   const asked = request(new URL("/api/v1/lines", address)).end();
   const [reply] = await once(asked, "response");
   await once(reply, "readable");
-  // What the sockets hold is a few megabytes of the hundred.
+  // Socket buffers hold a few of the hundred megabytes.
   await vi.waitFor(async () => {
     const before = made;
     await new Promise((resolve) => setImmediate(resolve));
@@ -55,7 +55,7 @@ test("an answer piece by piece waits for its client, and ends when the client go
   await app.close();
 });
 
-test("an error before the first piece is answered as any other", async () => {
+test("an error before the first piece is answered like any other", async () => {
   // biome-ignore lint/correctness/useYield: it fails before
   const none = stream(async function* () {
     throw new Error("no lines");

@@ -11,7 +11,7 @@ import { isolations } from "../../model/tenant.ts";
 
 type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
-/** Shows what it never looks at again. */
+/** A handler that ignores the request's condition. */
 const careless = feature("careless", {
   routes: (r) => [
     r.get(
@@ -58,7 +58,7 @@ const as = async (
     ...(body && { payload: body }),
   });
   const { statusCode: status, body: text } = reply;
-  // What is sent back as it was given.
+  // Sent back unchanged.
   const etag = String(reply.headers.etag);
   const json = text === "" ? undefined : JSON.parse(text);
   return { status, etag, text, headers: reply.headers, body: json, code: json?.code };
@@ -135,7 +135,7 @@ const resources: readonly Resource[] = [
 ];
 
 describe.each(resources)("a $name", ({ make, change, bodies, lasts }) => {
-  test("is named by its tag until it is changed, and changed only by who has seen it", async () => {
+  test("has a tag until it is changed, and can be changed only by clients that know the tag", async () => {
     const owner = await createOwner();
     const path = await make(owner);
     const first = await as(owner, "GET", path);
@@ -169,7 +169,7 @@ describe.each(resources)("a $name", ({ make, change, bodies, lasts }) => {
     expect((await as(owner, "DELETE", path, { headers: now })).status).toBe(404);
   });
 
-  test("is changed once by twenty who have all seen the same", async () => {
+  test("is changed once by twenty concurrent requests with the same tag", async () => {
     const owner = await createOwner();
     const path = await make(owner);
     const headers = { "if-match": (await as(owner, "GET", path)).etag };
@@ -185,7 +185,7 @@ describe.each(resources)("a $name", ({ make, change, bodies, lasts }) => {
   });
 });
 
-test("a tenant that is being changed is looked at when that is done", async () => {
+test("a tenant that is being changed is read afterwards", async () => {
   const owner = await createOwner();
   const path = `/tenants/${owner.tenant.key}`;
   const headers = { "if-match": (await as(owner, "GET", path)).etag };
@@ -208,7 +208,7 @@ test("a tenant that is being changed is looked at when that is done", async () =
   expect((await as(owner, "GET", path)).body.name).not.toBe("Second");
 });
 
-test("a tenant is deleted only if it is what the administrator has seen", async () => {
+test("a tenant is deleted only if the administrator has seen its current state", async () => {
   const { tenant } = await createMember(app);
   const person = { email: "admin@example.com", password: "a-Fine-passphrase-7" };
   await app.inject({ method: "POST", url: "/api/v1/auth/register", payload: person });
@@ -231,7 +231,7 @@ test("a tenant is deleted only if it is what the administrator has seen", async 
 });
 
 describe.each(isolations)("in a tenant with isolation %s", (isolation) => {
-  test("of twenty who have seen the same contact, one changes it", async () => {
+  test("of twenty clients with the same tag of a contact, one changes it", async () => {
     const owner = await createOwner(isolation);
     const path = await add(owner, "/contacts", { name: "Ada" });
     const headers = { "if-match": (await as(owner, "GET", path)).etag };
@@ -244,7 +244,7 @@ describe.each(isolations)("in a tenant with isolation %s", (isolation) => {
     expect(replies.filter(({ status }) => status === 412)).toHaveLength(19);
   });
 
-  test("a tag of another tenant is worth nothing, neither there nor here", async () => {
+  test("a tag of another tenant never matches", async () => {
     const [a, b] = await Promise.all([createOwner(isolation), createOwner(isolation)]);
     const [ofA, ofB] = await Promise.all([
       add(a, "/contacts", { name: "Ada" }),
@@ -273,7 +273,7 @@ describe.each(isolations)("in a tenant with isolation %s", (isolation) => {
 });
 
 describe("the conditions of a request", () => {
-  test("are stars, lists and weak tags as RFC 9110 has them", async () => {
+  test("are stars, lists and weak tags as in RFC 9110", async () => {
     const owner = await createOwner();
     const path = await add(owner, "/contacts", { name: "Ada" });
     const { etag } = await as(owner, "GET", path);
@@ -296,7 +296,7 @@ describe("the conditions of a request", () => {
     expect(await write({ "if-match": etag })).toBe(412);
   });
 
-  test("that are not well-formed are 400, and nothing is done", async () => {
+  test("with malformed tags are 400 without effect", async () => {
     const owner = await createOwner();
     const path = await add(owner, "/contacts", { name: "Ada" });
     const headers = { "if-match": "not-in-quotes" };
@@ -307,7 +307,7 @@ describe("the conditions of a request", () => {
     expect((await as(owner, "GET", path)).body.name).toBe("Ada");
   });
 
-  test("come after what else is to be said of it", async () => {
+  test("are evaluated after other refusals", async () => {
     const owner = await createOwner();
     const headers = { "if-match": '"any"' };
     const gone = await as(owner, "DELETE", `/contacts/${unknownId}`, { headers });
@@ -317,7 +317,7 @@ describe("the conditions of a request", () => {
     expect(wrong.code).toBe("validation_failed");
   });
 
-  test("keep a handler from answering as if it had looked", async () => {
+  test("make a handler fail that skipped the check", async () => {
     const owner = await createOwner();
     const { id } = (await as(owner, "POST", "/contacts", { body: { name: "Ada" } })).body;
     const headers = { "if-match": '"any"' };
@@ -325,7 +325,7 @@ describe("the conditions of a request", () => {
     expect((await as(owner, "DELETE", `/careless/${id}`)).status).toBe(204);
   });
 
-  test("are in the API's description", async () => {
+  test("are documented in the API's description", async () => {
     const document = (await app.inject("/api-docs/openapi.json")).json();
     const { get, patch, delete: remove } = document.paths["/api/v1/contacts/{id}"];
     const names = ({ parameters }: { parameters: { name: string }[] }) =>

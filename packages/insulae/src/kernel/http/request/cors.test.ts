@@ -41,7 +41,7 @@ const corsHeaders = (headers: Record<string, unknown>) =>
   Object.keys(headers).filter((name) => name.startsWith("access-control-"));
 
 describe("a page of an allowed origin", () => {
-  it("may read answers and the headers that matter", async () => {
+  it("may read responses and the relevant headers", async () => {
     const { statusCode, headers } = await server().inject(post({ origin: allowed }));
     expect(statusCode).toBe(200);
     expect(headers["access-control-allow-origin"]).toBe(allowed);
@@ -52,7 +52,7 @@ describe("a page of an allowed origin", () => {
     expect(headers.vary).toContain("origin");
   });
 
-  it("may read errors, also of addresses that are not there", async () => {
+  it("may read errors, also of unknown addresses", async () => {
     const refused = await server(false, true).inject(post({ origin: allowed }));
     const missing = await server().inject({ url: "/nowhere", headers: { origin: allowed } });
     expect([refused.statusCode, missing.statusCode]).toEqual([401, 404]);
@@ -60,12 +60,12 @@ describe("a page of an allowed origin", () => {
     expect(missing.headers["access-control-allow-origin"]).toBe(allowed);
   });
 
-  it("may send cookies only where that is configured", async () => {
+  it("may send cookies only if configured", async () => {
     const { headers } = await server(true).inject(post({ origin: allowed }));
     expect(headers["access-control-allow-credentials"]).toBe("true");
   });
 
-  it("has its preflights answered before anybody is authenticated, and kept", async () => {
+  it("has its preflights answered before authentication, and cached", async () => {
     const { statusCode, headers, body } = await server(true, true).inject(preflight(allowed));
     expect([statusCode, body]).toEqual([204, ""]);
     expect(headers["access-control-allow-origin"]).toBe(allowed);
@@ -90,14 +90,14 @@ describe("a page of a foreign origin", () => {
     },
   );
 
-  it("can't hide by sending no Origin where the browser says where it comes from", async () => {
+  it("can't hide by omitting Origin if the browser sends fetch metadata", async () => {
     for (const site of ["cross-site", "same-site"]) {
       const { statusCode } = await server().inject(post({ "sec-fetch-site": site }));
       expect(statusCode).toBe(403);
     }
   });
 
-  it("sends forms, which are no JSON", async () => {
+  it("sends forms, which are not JSON", async () => {
     for (const type of ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"]) {
       const { statusCode } = await server().inject(post({ "content-type": type }));
       expect(statusCode).toBe(415);
@@ -106,7 +106,7 @@ describe("a page of a foreign origin", () => {
 });
 
 describe("a request without an origin", () => {
-  it("is nobody's page, and gets no headers of CORS", async () => {
+  it("is not from a page, and gets no CORS headers", async () => {
     for (const more of [{}, { "sec-fetch-site": "none" }, { "sec-fetch-site": "same-origin" }]) {
       const { statusCode, headers } = await server().inject(post(more as Record<string, string>));
       expect([statusCode, corsHeaders(headers)]).toEqual([200, []]);
@@ -124,14 +124,14 @@ describe("a page of the server's own origin", () => {
 });
 
 describe("a request with a token", () => {
-  it("can't be forged by a page, so its origin only decides who may read the answer", async () => {
+  it("can't be forged by a page, so its origin only decides who may read the response", async () => {
     const bearer = { authorization: "Bearer ey" };
     const foreign = await server().inject(post({ ...bearer, origin: "https://evil.example" }));
     expect([foreign.statusCode, corsHeaders(foreign.headers)]).toEqual([200, []]);
   });
 });
 
-describe("in development the log says which pages were refused", () => {
+describe("in development the log reports refused pages", () => {
   const answers = async (production: boolean) => {
     const { app, lines } = testServer([echo], { production });
     const evil = "https://evil.example";
@@ -147,7 +147,7 @@ describe("in development the log says which pages were refused", () => {
     return lines.filter(({ origin }) => origin !== undefined);
   };
 
-  it("once for each, with the setting", async () => {
+  it("once per origin, with the setting", async () => {
     const lines = await answers(false);
     expect(lines.map(({ origin }) => origin)).toEqual([
       "https://evil.example",
@@ -161,14 +161,14 @@ describe("in development the log says which pages were refused", () => {
     expect(await answers(true)).toEqual([]);
   });
 
-  it("and not more than a hundred times", async () => {
+  it("at most a hundred times", async () => {
     const { app, lines } = testServer([echo]);
     for (let i = 0; i < 110; i++) await app.inject(preflight(`https://p${i}.example`));
     expect(lines.filter(({ origin }) => origin !== undefined)).toHaveLength(100);
   });
 });
 
-it("the guard comes before preflights", async () => {
+it("the guard runs before preflights", async () => {
   const { statusCode, headers } = await server().inject(
     preflight(allowed, { url: "/api/v1/echo?x=%00" }),
   );

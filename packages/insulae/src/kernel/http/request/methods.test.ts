@@ -21,11 +21,11 @@ const items = feature("items", {
   ],
 });
 
-describe("a method that an address does not answer", () => {
+describe("a method that an address does not support", () => {
   const methods = METHODS.filter((method) => method !== "CONNECT");
 
   it.each(methods)(
-    "%s is 405 with those that it does, or 404 where there is nothing",
+    "%s is 405 with the supported ones, or 404 if there is nothing",
     async (method) => {
       const { app } = testServer([items]);
       const ask = (url: string) => app.inject({ method: method as "GET", url });
@@ -50,7 +50,7 @@ describe("a path without parameters", () => {
     ],
   });
 
-  it("answers its own methods, and not those of what would have it as an id", async () => {
+  it("answers its own methods, and not those of a sibling with a parameter", async () => {
     const { app } = testServer([things]);
     const ask = async (method: "DELETE" | "GET" | "OPTIONS" | "PATCH", url: string) => {
       const { statusCode, headers } = await app.inject({ method, url: `/api/v1/things/${url}` });
@@ -69,7 +69,7 @@ describe("a method", () => {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const asked = request({ port, method, path, host: "127.0.0.1", agent: false }, resolve);
     asked.on("error", reject).end();
-    // It switches to another protocol: what came before that is the answer.
+    // It switches protocols: what came before is the response.
     asked.on("connect", (answer: IncomingMessage) => resolve(answer));
     const answer = await promise;
     answer.resume();
@@ -77,7 +77,7 @@ describe("a method", () => {
     return answer;
   };
 
-  it("that no route answers is a 4xx, whichever it is", async () => {
+  it("that no route supports is a 4xx, whichever it is", async () => {
     const { app, lines } = testServer([items]);
     onTestFinished(() => app.close());
     await app.listen({ port: 0, host: "127.0.0.1" });

@@ -71,7 +71,7 @@ describe("an origin", () => {
     ["HTTPS://App.Example.COM:443/", "https://app.example.com"],
     ["http://localhost:3000", "http://localhost:3000"],
     ["http://[::1]:80", "http://[::1]"],
-  ])("%s has one form", (text, form) => {
+  ])("%s has one canonical form", (text, form) => {
     expect(canonicalOrigin(text)).toBe(form);
   });
 
@@ -89,11 +89,11 @@ describe("an origin", () => {
     "chrome-extension://abcdef",
     "app.example.com",
     "https://",
-  ])("%j is none", (text) => {
+  ])("%j is not an origin", (text) => {
     expect(canonicalOrigin(text)).toBeUndefined();
   });
 
-  it("is allowed if it is on the platform's list", () => {
+  it("is allowed if it is in the platform's list", () => {
     expect(origins.classify("https://app.example.org", platformHost)).toBe("allowed");
     expect(origins.classify("http://localhost:3000", "shop.acme.example")).toBe("allowed");
   });
@@ -104,7 +104,7 @@ describe("an origin", () => {
     expect(origins.classify("http://api.example.com:8443", platformHost)).toBe("foreign");
   });
 
-  it("of a tenant's list counts at that tenant's hosts, and nowhere else", () => {
+  it("in a tenant's list is allowed at that tenant's hosts only", () => {
     expect(origins.classify("https://partner.example", "shop.acme.example")).toBe("allowed");
     expect(origins.classify("https://spelled.example", "acme.example.com")).toBe("allowed");
     expect(origins.classify("https://partner.example", platformHost)).toBe("foreign");
@@ -130,11 +130,11 @@ describe("an origin", () => {
     "https://app-example.org",
     "https://app.example.org%2eevil.example",
     "https://app.example.org@evil.example",
-  ])("%s only looks like an allowed one", (text) => {
+  ])("%s only resembles an allowed one", (text) => {
     expect(origins.classify(text, platformHost)).toBe("foreign");
   });
 
-  it("is compared by scheme, host and port, each of them whole", () => {
+  it("is compared by its exact scheme, host and port", () => {
     const label = fc.stringMatching(/^[a-z][a-z0-9]{0,6}$/);
     const host = fc.array(label, { minLength: 1, maxLength: 4 }).map((parts) => parts.join("."));
     const origin = fc.record({
@@ -147,7 +147,7 @@ describe("an origin", () => {
       `${scheme}://${host}${port === undefined ? "" : `:${port}`}`;
     const parts = ({ scheme, host, port }: Origin) =>
       [scheme, host, port ?? (scheme === "https" ? 443 : 80)].join();
-    // A neighbour: the same origin with one thing about it changed, or another one.
+    // A neighbour: the origin with one part changed, or a different one.
     const neighbour = (one: Origin) =>
       fc.oneof(
         fc.constant(one),
@@ -178,7 +178,7 @@ describe("an origin", () => {
     );
   });
 
-  it("is never allowed for what is no origin at all", () => {
+  it("is never allowed if it is not a valid origin", () => {
     fc.assert(
       fc.property(
         fc.string(),

@@ -10,7 +10,7 @@ import { createNodeServers } from "./node-servers.ts";
 import type { HttpServerOptions } from "./server.ts";
 import { echo, testServer } from "./test-server.ts";
 
-/** A route that answers when it is told to. */
+/** A route that responds on command. */
 function gated() {
   const gate = Promise.withResolvers<void>();
   const reached = Promise.withResolvers<void>();
@@ -43,7 +43,7 @@ async function open(port: number): Promise<Socket> {
   return socket.setEncoding("latin1").on("error", () => {});
 }
 
-/** All that comes back until the server closes the connection. */
+/** Everything received until the server closes the connection. */
 async function received(socket: Socket): Promise<string> {
   let text = "";
   socket.on("data", (chunk) => {
@@ -135,7 +135,7 @@ describe("a connection", () => {
       "expectation_failed",
     ],
   ])(
-    "with %s gets an answer in the documented shape, and is closed",
+    "with %s gets a response in the documented format, and is closed",
     async (_, request, status, code) => {
       const { port } = await listening();
       expectProblem(await exchange(port, request), status, code);
@@ -152,7 +152,7 @@ describe("a connection", () => {
     },
   );
 
-  it("with the URL of a host alone asks for its root", async () => {
+  it("with the URL of a host alone requests its root", async () => {
     const { port } = await listening();
     for (const url of ["http://a", "http://a?x=1"]) {
       expectProblem(await exchange(port, get(url)), 404, "not_found");
@@ -185,7 +185,7 @@ describe("a connection", () => {
     expectProblem(answer, 413, "body_too_large");
   });
 
-  it("on which something broken follows a request gets no answer that could be taken for its own", async () => {
+  it("gets no misleading response after a valid request followed by a broken one", async () => {
     const { slow, open: openGate, reached } = gated();
     const { port } = await listening([slow]);
     const socket = await open(port);
@@ -196,7 +196,7 @@ describe("a connection", () => {
     openGate();
   });
 
-  it("that breaks off in its body leaves the server well, and nothing in the error log", async () => {
+  it("that breaks off in its body harms nothing and logs no error", async () => {
     const { app, lines } = testServer([echo]);
     await app.listen({ port: 0, host: "127.0.0.1" });
     const { port } = app.server.address() as AddressInfo; // it listens on TCP
@@ -206,7 +206,7 @@ describe("a connection", () => {
         "POST /api/v1/echo HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n" +
           "content-length: 100\r\n\r\n{",
       );
-      await sleep(2); // So that some are at work on its body.
+      await sleep(2); // so that some bodies are being read
       socket.destroy();
     }
     expect(await exchange(port, get("/health/live"))).toContain("alive");
@@ -222,7 +222,7 @@ describe("a connection", () => {
         "content-length: 1000\r\n\r\n{",
     );
     const drip = setInterval(() => slow.write(" "), 50);
-    // At this pace the body would take most of a minute.
+    // At this rate the body would take most of a minute.
     await closed;
     clearInterval(drip);
   });
@@ -247,7 +247,7 @@ describe("a connection", () => {
 });
 
 describe("a server that closes", () => {
-  it("finishes what is in flight, closes what is idle, and refuses what is new", async () => {
+  it("finishes requests in flight, closes idle connections, and refuses new ones", async () => {
     const { slow, open: openGate, reached } = gated();
     const { app, port } = await listening([slow]);
     const idle = await open(port);
@@ -264,7 +264,7 @@ describe("a server that closes", () => {
     expect(await answer).toMatch(/^HTTP\/1.1 200 OK.*{"done":true}/s);
   });
 
-  it("serves a request that comes meanwhile on an open connection, and then closes it", async () => {
+  it("serves a request that arrives meanwhile on an open connection, and then closes it", async () => {
     const { slow, open: openGate, reached } = gated();
     const { app, port } = await listening([slow]);
     const peers: Socket[] = [];
@@ -275,7 +275,7 @@ describe("a server that closes", () => {
     const late = await open(port);
     const answer = received(late);
     first.resume().write("GET /api/v1/slow HTTP/1.1\r\nhost: a\r\n\r\n");
-    // Half of a request is not idle.
+    // A connection with half a request is not idle.
     late.write("GET /api/v1/slow HTTP/1.1\r\nhost: a\r\n");
     await reached;
     await expect.poll(() => peers.filter(({ bytesRead }) => bytesRead > 0).length).toBe(2);
@@ -289,7 +289,7 @@ describe("a server that closes", () => {
     await closed;
   });
 
-  it("drains before: not ready, while new and kept connections are served, once more each", async () => {
+  it("drains first: not ready, while new and open connections are served once more", async () => {
     const { app, port } = await listening([]);
     const kept = await open(port);
     const keptEnds = received(kept);
@@ -334,20 +334,20 @@ describe("a server that closes", () => {
       done = true;
     });
     await silentClosed;
-    await sleep(20); // The chance for it to be done.
+    await sleep(20); // time for it to complete, if it wrongly did
     expect(done).toBe(false);
     response.end("finished");
     await closed;
     expect(await answer).toContain("finished");
   });
 
-  it("does not wait for ever", async () => {
+  it("does not wait forever", async () => {
     const { slow, reached } = gated();
     const { app, port } = await listening([slow], { shutdownGraceMs: 200 });
     const socket = await open(port);
     socket.resume().write("GET /api/v1/slow HTTP/1.1\r\nhost: a\r\n\r\n");
     await reached;
-    // Nobody ever lets the handler go.
+    // The handler is never released.
     await app.close();
   });
 });

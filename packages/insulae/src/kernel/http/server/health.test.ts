@@ -4,7 +4,7 @@ import { testServer } from "./test-server.ts";
 const down = () => Promise.reject(new Error("password authentication failed"));
 
 describe("health", () => {
-  it("is told to anybody, without asking who it is", async () => {
+  it("is public, and does not identify the caller", async () => {
     const { app } = testServer([], {
       identify: () => {
         throw new Error("the control plane is down");
@@ -23,7 +23,7 @@ describe("health", () => {
     });
   });
 
-  it("names what is down, and says nothing more about it", async () => {
+  it("names what is down, without details", async () => {
     const { app, lines } = testServer([], {
       health: { database: down, others: { cache: async () => {} } },
     });
@@ -43,7 +43,7 @@ describe("health", () => {
     expect((await app.inject("/health")).statusCode).toBe(200);
   });
 
-  it("is degraded, and ready, without what the server goes on without", async () => {
+  it("is degraded but ready without an optional dependency", async () => {
     const throwing = () => {
       throw new Error("at once");
     };
@@ -63,12 +63,12 @@ describe("health", () => {
     expect((await app.inject("/health/db")).statusCode).toBe(200);
   });
 
-  it("counts a dependency that does not answer as down", async () => {
+  it("treats a dependency that does not respond as down", async () => {
     const { app } = testServer([], { health: { database: () => new Promise(() => {}) } });
     expect((await app.inject("/health/db")).statusCode).toBe(503);
   });
 
-  it("asks a dependency once, however many ask at the same time", async () => {
+  it("checks a dependency once, however many ask concurrently", async () => {
     let asked = 0;
     const database = async () => {
       asked++;

@@ -43,7 +43,7 @@ async function series(app: App, name: string): Promise<Record<string, number>> {
 }
 
 describe("requests", () => {
-  it("are counted by their route's pattern, S4's names exactly", async () => {
+  it("are counted by their route's pattern, with S4's exact names", async () => {
     const { app } = testServer([things]);
     for (const id of ["1", "2", "secret-3"]) await app.inject(`/api/v1/things/${id}?token=x`);
     await app.inject({ method: "HEAD", url: "/api/v1/things/4" });
@@ -57,12 +57,12 @@ describe("requests", () => {
     expect(body).not.toContain("token=");
     expect(body).toContain("# TYPE http_requests_total counter\n");
     expect(body).toContain("# TYPE http_request_duration_seconds histogram\n");
-    // It has no labels but the buckets'. The metrics that are being read are not counted yet.
+    // Its only labels are the buckets'. The current request for metrics is not counted yet.
     expect(body).toContain("\nhttp_request_duration_seconds_count 5\n");
     expect(body).toMatch(/\nhttp_request_duration_seconds_bucket\{le="\+Inf"\} 5\n/);
   });
 
-  it("are counted by status, and with how long they took", async () => {
+  it("are counted by status and duration", async () => {
     const { app } = testServer([things, echo]);
     await app.inject("/api/v1/things/1");
     await app.inject("/api/v1/things/broken");
@@ -77,11 +77,11 @@ describe("requests", () => {
     });
   });
 
-  it("that no route is for are one series, whatever they ask for", async () => {
+  it("to unknown routes are one series", async () => {
     const { app } = testServer([things]);
     for (let i = 0; i < 300; i++) {
       const method = i % 2 === 0 ? "GET" : "SEARCH";
-      await app.inject({ method: method as "GET", url: `/nothing/${i}` }); // light-my-request takes any
+      await app.inject({ method: method as "GET", url: `/nothing/${i}` }); // light-my-request accepts any
     }
     await app.inject("/%zz");
     expect(await series(app, "http_requests_total")).toMatchObject({
@@ -90,7 +90,7 @@ describe("requests", () => {
     });
   });
 
-  it("whose client has gone are counted as such", async () => {
+  it("whose clients disconnected are counted as such", async () => {
     const gone = Promise.withResolvers<void>();
     const slow = feature("slow", {
       routes: (r) => [
@@ -123,7 +123,7 @@ describe("requests of tenants", () => {
       .split("\n")
       .filter((line) => line.startsWith("insulae_tenant_requests_total{"));
 
-  it("are counted apart, for a bounded number of tenants", async () => {
+  it("are counted separately for a bounded number of tenants", async () => {
     const metrics = createMetrics();
     const count = createTenantMetrics(metrics);
     for (let round = 0; round < 3; round++) {
@@ -137,7 +137,7 @@ describe("requests of tenants", () => {
     expect(found).toContain('insulae_tenant_requests_total{tenant_id="other",tenant="other"} 2700');
   });
 
-  it("of one that has been quiet make room for one that is busy", async () => {
+  it("of a quiet tenant make room for those of a busy one", async () => {
     const metrics = createMetrics();
     const count = createTenantMetrics(metrics);
     const at = (n: number, endedAt: number) =>
@@ -154,7 +154,7 @@ describe("requests of tenants", () => {
     expect(found).toContain('"id-0"');
   });
 
-  it("can't be taken for the rest by their key", async () => {
+  it("can't collide with the rest because of a tenant's key", async () => {
     const metrics = createMetrics();
     const count = createTenantMetrics(metrics);
     const other = { id: "id" as TenantId, key: "other" };
@@ -174,13 +174,13 @@ describe("/metrics", () => {
     expect(reply.headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
   });
 
-  it("is not there in production without a token", async () => {
+  it("does not exist in production without a token", async () => {
     const { app } = testServer([], { production: true });
     expect((await asked(app)).statusCode).toBe(404);
     expect((await asked(app, "Bearer undefined")).statusCode).toBe(404);
   });
 
-  it.each([true, false])("is for whoever has the token (production: %s)", async (production) => {
+  it.each([true, false])("requires the token (production: %s)", async (production) => {
     const { app } = testServer([], { production, metricsToken: token });
     for (const wrong of [undefined, "Bearer", `Bearer ${token}x`, token, `Basic ${token}`]) {
       const reply = await asked(app, wrong);

@@ -11,7 +11,7 @@ import type { RequestLimits } from "../limits/request-limits.ts";
 import { unlimited } from "../limits/request-limits.ts";
 import { testServer } from "./test-server.ts";
 
-/** Routes that answer when they are told to, at each of the server's ports. */
+/** Routes that respond on command, at each of the server's ports. */
 async function listening(limits: RequestLimits = unlimited) {
   const gate = Promise.withResolvers<void>();
   const begun: string[] = [];
@@ -81,18 +81,18 @@ const get = (name: string | number, path = "/api/v1/wait", more = "") =>
 const pipelined = (count: number, path?: string) =>
   Array.from({ length: count }, (_, i) => get(i, path)).join("");
 
-/** All that comes back until the server closes the connection. */
+/** Everything received until the server closes the connection. */
 async function received(socket: Socket): Promise<string> {
   let text = "";
   socket.on("data", (chunk) => {
     text += chunk;
   });
-  // `once` would reject where the connection is reset.
+  // `once` would reject if the connection is reset.
   if (!socket.closed) await new Promise((closed) => socket.on("close", closed));
   return text;
 }
 
-it("ten requests that are sent without waiting are all answered, in order", async () => {
+it("ten pipelined requests are all answered, in order", async () => {
   const { open, gate, begun } = await listening();
   const socket = await open();
   const answers = received(socket);
@@ -103,7 +103,7 @@ it("ten requests that are sent without waiting are all answered, in order", asyn
   expect(names).toEqual(["0", "1", "2", "3", "4", "5", "6", "7", "8", "last"]);
 });
 
-it("a connection goes on after ten answers as before", async () => {
+it("a connection continues after ten responses as before", async () => {
   const { open, gate, begun } = await listening();
   gate.resolve();
   const socket = await open();
@@ -131,13 +131,13 @@ it.each([
     socket.write(pipelined(2_000, path));
     expect(await answer).toBe("");
     expect(begun.length).toBeLessThanOrEqual(10);
-    // Node has not even made the others: that alone would take tens of milliseconds.
+    // Node has not even parsed the others: that alone would take tens of milliseconds.
     if (kind === "HTTP") expect(made()).toBe(11);
     expect(lines.filter(({ msg }) => msg === "request").length).toBeLessThanOrEqual(10);
   },
 );
 
-it("a connection with many expectations that nobody meets is closed after ten", async () => {
+it("a connection with many unmet expectations is closed after ten", async () => {
   const { open } = await listening();
   const socket = await open();
   const answer = received(socket);
@@ -145,7 +145,7 @@ it("a connection with many expectations that nobody meets is closed after ten", 
   expect(await answer).toBe("");
 });
 
-it("a WebSocket's handshake behind an unanswered request closes the connection, and the server goes on", async () => {
+it("a WebSocket handshake behind an unanswered request closes the connection, and the server continues", async () => {
   const { open, begun, gate } = await listening();
   const handshake =
     "GET /api/v1/wait HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n" +
@@ -210,7 +210,7 @@ it.each([
   },
 );
 
-it("what waits behind another answer gives its place back when the client goes", async () => {
+it("a request queued behind another response frees its place when the client disconnects", async () => {
   const { app, open, gate, begun } = await listening();
   const socket = await open();
   socket.write(
@@ -228,7 +228,7 @@ it("what waits behind another answer gives its place back when the client goes",
 });
 
 it.each(["refuseIfExhausted", "chargeCaller", "throttle"] as const)(
-  "nothing is begun for a client that has gone while its request waited (%s)",
+  "nothing begins for a client that disconnected while its request waited (%s)",
   async (stage) => {
     const turn = Promise.withResolvers<void>();
     const asked = vi.fn();

@@ -10,7 +10,7 @@ import { callerFor, echo, testServer } from "./test-server.ts";
 const Item = Type.Object({ id: Type.String() });
 const itemLocked = defineError("item_locked", 423, "Somebody is editing the item");
 const itemMissing = defineError("item_missing", 404, "There is no such item");
-const wrong = (answer: unknown) => answer as { id: string }; // The types refuse it.
+const wrong = (answer: unknown) => answer as { id: string }; // its type is wrong
 
 const items = feature("items", {
   permissions: { "items:read": "See items", "items:write": "Change items" },
@@ -100,9 +100,9 @@ const items = feature("items", {
 const json = { "content-type": "application/json" };
 
 const asText =
-  "a bigint or numeric is a number in PostgreSQL's JSON: select it as text (sql<string>`total::text`)";
-describe("an answer", () => {
-  it("has what its schema names, and nothing else", async () => {
+  "PostgreSQL writes bigint and numeric as JSON numbers: select them as text (sql<string>`total::text`)";
+describe("a response", () => {
+  it("contains exactly the members of its schema", async () => {
     const answer = await testServer([items]).app.inject("/api/v1/items/7");
     expect(answer.statusCode).toBe(200);
     expect(answer.body).toBe('{"id":"7"}');
@@ -112,7 +112,7 @@ describe("an answer", () => {
   it.each([
     ["json", '{"id": "as it is"}'],
     ["query", '{"id":"from a query"}'],
-  ])("may be made by the database: %s", async (id, body) => {
+  ])("may be built by the database: %s", async (id, body) => {
     const answer = await testServer([items]).app.inject(`/api/v1/items/${id}`);
     expect([answer.statusCode, answer.body]).toEqual([200, body]);
   });
@@ -122,9 +122,9 @@ describe("an answer", () => {
     ["less", "with /id: is required"],
     ["other-type", `with /id: must be string; ${asText}`],
     ["no-json", "with text that is not JSON"],
-    ["typed", "with the type text/html, which it does not declare"],
+    ["typed", "with content type text/html, which it does not declare"],
   ])(
-    "that does not match its schema (%s) is a 500 that says why, but in production",
+    "that does not match its schema (%s) is a 500 with the reason, except in production",
     async (id, fault) => {
       const { app, lines } = testServer([items]);
       const answer = await app.inject(`/api/v1/items/${id}`);
@@ -141,10 +141,10 @@ describe("an answer", () => {
     },
   );
 
-  it("with an error's status that the route does not declare is a 500, but in production", async () => {
+  it("with an undeclared error status is a 500, except in production", async () => {
     const { app, lines } = testServer([items]);
     const answer = await app.inject("/api/v1/items/undeclared");
-    const detail = "GET /api/v1/items/:id answered 423, which it does not declare";
+    const detail = "GET /api/v1/items/:id answered 423, a status that it does not declare";
     expect([answer.statusCode, answer.json()]).toEqual([
       500,
       expect.objectContaining({ code: "internal_error", detail }),
@@ -157,7 +157,7 @@ describe("an answer", () => {
     expect((await production.app.inject("/api/v1/items/undeclared")).statusCode).toBe(423);
   });
 
-  it("has the status that the route declares, or chooses among the declared", async () => {
+  it("has the declared status, or one chosen among the declared", async () => {
     const { app } = testServer([items]);
     const status = async (method: "PUT" | "DELETE", id: string) =>
       (await app.inject({ method, url: `/api/v1/items/${id}` })).statusCode;
@@ -167,7 +167,7 @@ describe("an answer", () => {
     expect(await status("PUT", "odd")).toBe(500);
   });
 
-  it("is kept by no cache, guessed at by no browser and shown in no frame", async () => {
+  it("is not cached, sniffed or framed", async () => {
     const { headers } = await testServer([items]).app.inject("/api/v1/items/7");
     expect(headers).toMatchObject({
       "cache-control": "no-store",
@@ -177,14 +177,14 @@ describe("an answer", () => {
     expect(headers).not.toHaveProperty("strict-transport-security");
   });
 
-  it("to HEAD has the headers of the answer to GET, and no body", async () => {
+  it("to HEAD has the headers of the GET, and no body", async () => {
     const { app } = testServer([items]);
     const head = await app.inject({ method: "HEAD", url: "/api/v1/items/7" });
     expect([head.statusCode, head.body]).toEqual([200, ""]);
     expect(head.headers["content-length"]).toBe("10");
   });
 
-  it("tells browsers to insist on TLS in production over https", async () => {
+  it("has HSTS in production over https", async () => {
     const options = { production: true, baseUrl: () => "https://api.example.com" };
     const { headers } = await testServer([items], options).app.inject("/api/v1/nowhere");
     expect(headers["strict-transport-security"]).toContain("max-age=");
@@ -208,7 +208,7 @@ describe("a proxy", () => {
   };
   const baseUrl = "http://localhost:8000";
 
-  it("is believed only if its address is trusted", async () => {
+  it("is trusted only by its address", async () => {
     expect(await seen([], "10.0.0.1")).toEqual({ ip: "10.0.0.1", host: "a", baseUrl });
     expect(await seen(["10.1.0.0/16"], "10.0.0.1")).toEqual({ ip: "10.0.0.1", host: "a", baseUrl });
     expect(await seen(["10.0.0.0/16"], "10.0.0.1")).toEqual({
@@ -220,7 +220,7 @@ describe("a proxy", () => {
 });
 
 describe("a request id", () => {
-  it("is new and unguessable, or a trusted proxy's if that is harmless", async () => {
+  it("is new and unguessable, or a trusted proxy's if well-formed", async () => {
     const { app } = testServer([items], { trustProxy: ["192.0.2.1"] });
     const id = async (given?: string, remoteAddress = "192.0.2.1") => {
       const headers = given === undefined ? {} : { "x-request-id": given };
@@ -281,7 +281,7 @@ describe("an error", () => {
     expect(answer.body).not.toMatch(/secret|select|\.ts|node_modules|FST_/);
   });
 
-  it("that nobody foresaw is told to the log, with the request's id", async () => {
+  it("that is unexpected goes to the log, with the request's id", async () => {
     const { app, lines } = testServer([items]);
     const answer = await app.inject("/api/v1/items/broken");
     expect(lines).toContainEqual(
@@ -293,7 +293,7 @@ describe("an error", () => {
     );
   });
 
-  it("of the database is told to the log as such, and to nobody else", async () => {
+  it("of the database goes to the log only", async () => {
     const { app, lines } = testServer([items], { production: true });
     const answer = await app.inject("/api/v1/items/sql");
     expect([answer.statusCode, answer.json().code]).toEqual([500, "internal_error"]);
@@ -307,13 +307,13 @@ describe("an error", () => {
     expect(answer.body).not.toContain("zero");
   });
 
-  it("brings its own detail and headers", async () => {
+  it("can have a detail and headers of its own", async () => {
     const answer = await testServer([items]).app.inject("/api/v1/items/missing");
     expect(answer.json().detail).toBe("It was never there");
     expect(answer.headers["x-hint"]).toBe("none");
   });
 
-  it("names the methods that an address answers", async () => {
+  it("lists the methods that an address supports", async () => {
     const { app } = testServer([items]);
     const allow = async (url: string) =>
       (await app.inject({ method: "PATCH", url, headers: json, payload: "{}" })).headers.allow;
@@ -321,7 +321,7 @@ describe("an error", () => {
     expect(await allow("/health")).toBe("GET, HEAD");
   });
 
-  it("of the resolver is answered before the body is read", async () => {
+  it("of the resolver is sent before the body is read", async () => {
     const refused = defineError("refused", 401, "Refused");
     for (const identify of [
       () => {
@@ -335,14 +335,14 @@ describe("an error", () => {
     }
   });
 
-  it("is made of a tenant's route that was resolved to no tenant", async () => {
+  it("results if a tenant's route was resolved without a tenant", async () => {
     const { app } = testServer([items], { identify: () => callerFor(undefined) });
     expect((await app.inject("/api/v1/items/7")).statusCode).toBe(500);
   });
 });
 
 describe("a body", () => {
-  it("is refused by a route that takes none, but for an empty object", async () => {
+  it("is refused by a route that accepts none, except an empty object", async () => {
     const { app } = testServer([items]);
     const put = async (payload: string) =>
       (await app.inject({ method: "PUT", url: "/api/v1/items/1", headers: json, payload }))
@@ -354,7 +354,7 @@ describe("a body", () => {
 });
 
 describe("the log", () => {
-  it("has a line for each request, and none of its query or headers", async () => {
+  it("has a line per request, without query or headers", async () => {
     const { app, lines } = testServer([items]);
     const headers = { authorization: "Bearer planted", "user-agent": "a\r\nb" };
     const answer = await app.inject({ url: "/api/v1/items?limit=7", headers });
@@ -374,7 +374,7 @@ describe("the log", () => {
     expect(JSON.stringify(lines)).not.toMatch(/planted|limit|a\\r/);
   });
 
-  it("knows the tenant and the request of a handler's line", async () => {
+  it("has the tenant and the request in a handler's line", async () => {
     const { app, lines } = testServer([items]);
     const answer = await app.inject("/api/v1/items/logged");
     expect(lines).toContainEqual(

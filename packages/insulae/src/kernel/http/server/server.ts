@@ -13,6 +13,7 @@ import type { Platform } from "../../feature/platform.ts";
 import type { Authorise } from "../../identity/authorise.ts";
 import type { ErrorFactory } from "../../lib/errors.ts";
 import { notFound } from "../../lib/http-errors.ts";
+import { chain } from "../../lib/maybe-promise.ts";
 import { createHttpMetrics } from "../../telemetry/http-metrics.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { gauge, type MetricsRegistry } from "../../telemetry/metrics.ts";
@@ -24,6 +25,7 @@ import { routePath } from "../api/declarations.ts";
 import { registerDocs } from "../api/docs.ts";
 import { acceptForms } from "../body/form-body.ts";
 import { acceptOnlyJson } from "../body/json-body.ts";
+import { type ConsoleOptions, nameIn, registerConsole } from "../console/console-routes.ts";
 import { type RequestLimits, unlimited } from "../limits/request-limits.ts";
 import { createAnswerChecks } from "../reply/answer-check.ts";
 import { createAnswerError } from "../reply/answer-error.ts";
@@ -78,6 +80,8 @@ export interface HttpServerOptions {
   readonly dialects?: ReadonlySet<Feature> | undefined;
   /** HTML pages. A feature's route at the same address takes precedence. */
   readonly pages?: PagesOptions | undefined;
+  /** The web console at `/console`. Absent: there is none. */
+  readonly console?: ConsoleOptions | undefined;
   readonly production: boolean;
   readonly log: Logger;
   /** The largest body in bytes, unless the route says otherwise. Default 1 MiB. */
@@ -245,9 +249,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { name, dialects, baseUrl, production } = options;
   const refuseIfExhausted: Step = (state) => limits.refuseIfExhausted(state);
   const chargeAnonymous: Step = (state) => limits.chargeAnonymous(state);
+  const chargeInstallation: Step = (state) => limits.chargeInstallation(state);
   const docs = registerDocs(app, {
     ...{ features, name, dialects, version, baseUrl, production },
-    onRequest: (path) => takeThrough(beginAt(path), [refuseMalformed, chargeAnonymous]),
+    onRequest: (path, isPart) =>
+      takeThrough(beginAt(path), [refuseMalformed, isPart ? chargeInstallation : chargeAnonymous]),
   });
   const routes = features.flatMap((feature) =>
     feature.routes.map((route) => ({
@@ -259,6 +265,27 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const pages = Object.fromEntries(
     Object.entries(options.pages?.pages ?? {}).filter(([path]) => !isAnswered(routes, "GET", path)),
   );
+  const { console: web } = options;
+  const ahead: readonly Step[] = admitHost
+    ? [refuseMalformed, ({ request }) => admitHost(request)]
+    : [refuseMalformed];
+  const consoleSteps = (path: string) =>
+    takeThrough(beginAt(path), [
+      ...ahead,
+      // A first load is a page and about fifteen files: a hundred requests a minute would be six colleagues'.
+      (state) => {
+        const file = web?.find(nameIn(state.request));
+        if (file && !file.isPage) return chargeInstallation(state);
+        return chain(refuseIfExhausted(state), () => chargeAnonymous(state));
+      },
+    ]);
+  const consolePaths = web
+    ? registerConsole(
+        app,
+        { ...web, isHome: web.isHome && !isAnswered(routes, "GET", "/") },
+        consoleSteps,
+      )
+    : [];
   if (options.pages) {
     const steps = [refuseMalformed, refuseIfExhausted, chargeAnonymous];
     if (admitHost) steps.push(({ request }) => admitHost(request));
@@ -267,7 +294,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   const addresses = [
     ...routes,
-    ...[...docs, ...Object.keys(pages)].map((path) => ({ method: "GET", path })),
+    ...[...docs, ...consolePaths, ...Object.keys(pages)].map((path) => ({ method: "GET", path })),
   ];
   const missing = createNotFound(addresses);
   const beginUnrouted = beginAt(undefined);

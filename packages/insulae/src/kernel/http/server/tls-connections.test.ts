@@ -25,7 +25,7 @@ async function open(port: number): Promise<Socket> {
   return socket.setEncoding("latin1").on("error", () => {});
 }
 
-/** All that comes back until the server closes the connection. */
+/** Everything received until the server closes the connection. */
 async function received(socket: Socket): Promise<string> {
   let text = "";
   socket.on("data", (chunk) => {
@@ -37,7 +37,7 @@ async function received(socket: Socket): Promise<string> {
 
 const alive = "GET /health/live HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 
-it("over TLS, 200 connections at a byte a time are closed, while others are served", async () => {
+it("200 TLS connections that send a byte at a time are closed, while others are served", async () => {
   const { port } = await listening({ requestTimeoutMs: 2_000 });
   const slow = await Promise.all(Array.from({ length: 200 }, () => open(port)));
   const answers = slow.map(received);
@@ -58,7 +58,7 @@ it("over TLS, 200 connections at a byte a time are closed, while others are serv
   for (const end of ends) expect(end).toMatch(/^HTTP\/1.1 408 .*request_timeout/s);
 });
 
-it("a handshake that never ends is broken off", async () => {
+it("a handshake that never completes is aborted", async () => {
   const { port, lines } = await listening({ requestTimeoutMs: 300 });
   const silent = connectPlainly(port, "127.0.0.1");
   const half = connectPlainly(port, "127.0.0.1");
@@ -67,7 +67,7 @@ it("a handshake that never ends is broken off", async () => {
   expect(lines.filter((line) => Number(line.level) >= 50)).toEqual([]);
 });
 
-it("a request without TLS on the port for TLS is closed, and no answer given", async () => {
+it("a request without TLS on the TLS port is closed without a response", async () => {
   const { port } = await listening();
   const plain = connectPlainly(port, "127.0.0.1").on("error", () => {});
   const answer = received(plain);
@@ -86,7 +86,7 @@ it("a length and chunks over TLS are closed with 400", async () => {
   expect(await answer).toMatch(/^HTTP\/1.1 400 /);
 });
 
-it("a server that closes closes what is idle or still shakes hands over TLS, too", async () => {
+it("a server that closes also closes idle and handshaking TLS connections", async () => {
   const { app, port } = await listening({ shutdownGraceMs: 5_000 });
   const idle = await open(port);
   const silent = await open(port);

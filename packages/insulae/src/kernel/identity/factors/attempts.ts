@@ -1,10 +1,10 @@
 /**
- * How often codes may be tried for one person, whoever tries and from wherever: five times, and then
- * once after each pause, of which each is twice as long as the one before. A right code makes all
- * good.
+ * Limits attempts at codes per person, whatever their source: five, and then one after each pause,
+ * which doubles each time. A correct code resets this.
  *
- * A try is counted before the code is looked at, in one statement: of a hundred at once five are
- * looked at. It is in the database, so it holds on all nodes and over restarts.
+ * An attempt is counted before the code is checked, in one statement: of a hundred concurrent
+ * attempts, five are checked. The count is in the database, so it holds for all nodes and across
+ * restarts.
  */
 import { type Kysely, type SqlBool, sql } from "kysely";
 import type { ControlTables } from "../../schema/control-tables.ts";
@@ -18,9 +18,9 @@ type Control = Kysely<ControlTables>;
 
 export interface Attempt {
   readonly allowed: boolean;
-  /** How long nobody may try, if this was one too many. */
+  /** How long further attempts are blocked, if this was one too many. */
   readonly pauseSeconds: number;
-  /** Whether this was the last one before the first pause. */
+  /** Whether this was the last attempt before the first pause. */
   readonly isLast: boolean;
 }
 
@@ -54,6 +54,6 @@ export async function countAttempt(control: Control, subject: Subject): Promise<
 export const forgetAttempts = (control: Control, subject: Subject) =>
   control.deleteFrom("control.factor_attempts").where(isOf(subject)).execute();
 
-/** Of whom a row is. */
+/** The row of the subject. */
 export const isOf = ({ tenantId, id }: Subject) =>
   sql<SqlBool>`subject_id = ${id} and tenant_id is not distinct from ${tenantId}`;

@@ -1,10 +1,10 @@
 /**
- * The factors that somebody has beside (or instead of) a password: an app that makes codes, passkeys,
- * and recovery codes for the day on which these are gone. They belong to a subject: an account, or a
- * user with a password of their own; a user who is linked to an account uses the account's.
+ * A person's factors besides (or instead of) a password: an authenticator app, passkeys, and
+ * recovery codes for when these are lost. They belong to a subject: an account, or a user with a
+ * password of their own; a user linked to an account uses the account's.
  *
- * Using one up and noting that it was used is one conditional statement each time, so that of any
- * number of attempts at once with one code, one passkey answer or one recovery code, one succeeds.
+ * Checking and marking a factor as used is one conditional statement, so of any number of
+ * concurrent attempts with the same code or answer one succeeds.
  */
 import { type Insertable, type Kysely, type SqlBool, sql } from "kysely";
 import type { Secrets } from "../../lib/secrets.ts";
@@ -17,7 +17,7 @@ import { type NewTotp, newTotp, stepOf, type TotpLabel } from "./totp.ts";
 
 export type FactorKind = "totp" | "passkey";
 
-/** A factor as its owner is shown it. */
+/** A factor as shown to its owner. */
 export interface Factor {
   readonly id: string;
   readonly kind: FactorKind;
@@ -26,23 +26,23 @@ export interface Factor {
   readonly last_used_at: Date | null;
 }
 
-/** A passkey that is registered, and whose. */
+/** A registered passkey and its owner. */
 export interface KnownPasskey extends Omit<Passkey, "backupEligible"> {
   readonly id: string;
   readonly rpId: string;
   readonly subject: Subject;
 }
 
-/** An app that is being set up. */
+/** An app whose setup has begun. */
 export interface BegunTotp extends NewTotp {
-  /** The secret, for keeping until the app has proved that it has it. */
+  /** The encrypted secret, to store until the app has proved that it has it. */
   readonly sealed: string;
 }
 
 export interface NewTotpFactor {
   readonly name: string;
   readonly sealed: string;
-  /** What the app shows. */
+  /** The app's current code. */
   readonly code: string;
 }
 
@@ -51,40 +51,40 @@ type Control = Kysely<ControlTables>;
 export interface Factors {
   list(subject: Subject, tx?: Control): Promise<Factor[]>;
   recoveryCodesLeft(subject: Subject): Promise<number>;
-  /** Counts a try of a code or a password; look at it only if it is allowed. */
+  /** Counts an attempt at a code or password; check it only if allowed. */
   attempt(subject: Subject): Promise<Attempt>;
-  /** It was right: tries count anew. */
+  /** After a correct answer: resets the count. */
   forgive(subject: Subject): Promise<void>;
-  /** Whether it is the code of the app at this time, for the first time. */
+  /** Whether it is the app's current code, used for the first time. */
   useCode(subject: Subject, code: string): Promise<boolean>;
-  /** The same for a recovery code, which is gone then. */
+  /** The same for a recovery code, which is consumed. */
   useRecoveryCode(subject: Subject, code: string): Promise<boolean>;
   findPasskey(credentialId: string): Promise<KnownPasskey | undefined>;
   listPasskeys(subject: Subject): Promise<KnownPasskey[]>;
   /**
-   * Notes a right answer. False if the passkey is gone, its counter was this high already, or it could be copied
-   * to other devices and now can't, or the other way round (WebAuthn, level 3, 7.2).
+   * Records a correct answer. False if the passkey is gone, its counter did not increase, or its
+   * backup eligibility changed (WebAuthn level 3, section 7.2).
    */
   usePasskey(id: string, use: Pick<Passkey, "counter" | "backupEligible">): Promise<boolean>;
   beginTotp(label: TotpLabel): BegunTotp;
   /**
-   * In the place of an app that is there already. The code is used up with it.
+   * Replaces an existing app, and consumes the code.
    *
-   * @returns undefined if it is not the app's code at this time
+   * @returns undefined if it is not the app's current code
    */
   addTotp(subject: Subject, totp: NewTotpFactor, tx?: Control): Promise<Factor | undefined>;
-  /** Undefined if it is registered already, for whomever. */
+  /** Undefined if it is registered already, for anybody. */
   addPasskey(
     subject: Subject,
     passkey: Passkey & { readonly name: string; readonly rpId: string },
     tx?: Control,
   ): Promise<Factor | undefined>;
   rename(subject: Subject, id: string, name: string): Promise<Factor | undefined>;
-  /** With the last factor, the recovery codes go as well. */
+  /** Removing the last factor removes the recovery codes too. */
   remove(subject: Subject, id: string): Promise<Factor | undefined>;
-  /** Removes all. @returns how many factors there were. */
+  /** Removes all. @returns the number of factors removed */
   reset(subject: Subject): Promise<number>;
-  /** New ones in the place of the old; they are nowhere else. */
+  /** Replaces the codes. The new ones are stored only as hashes. */
   renewRecoveryCodes(subject: Subject, tx?: Control): Promise<readonly string[]>;
 }
 
@@ -176,7 +176,7 @@ export function createFactors(
         .set({ counter, backup_eligible: backupEligible, last_used_at: now })
         .where("id", "=", id)
         .where(sql<SqlBool>`coalesce(backup_eligible, ${backupEligible}) = ${backupEligible}`)
-        // Many authenticators count nothing, and always say 0.
+        // Many authenticators have no counter and always report 0.
         .where(sql<SqlBool>`counter < ${counter} or (counter = 0 and ${counter} = 0)`)
         .executeTakeFirst();
       return numUpdatedRows > 0n;
@@ -281,7 +281,7 @@ type PasskeyRow = Awaited<ReturnType<ReturnType<typeof selectPasskeys>["execute"
 
 const passkeyOf = (row: PasskeyRow): KnownPasskey => ({
   id: row.id,
-  // The table says that a passkey has these.
+  // a constraint ensures these for passkeys
   credentialId: row.credential_id ?? "",
   publicKey: Uint8Array.from(row.public_key ?? []),
   counter: Number(row.counter),

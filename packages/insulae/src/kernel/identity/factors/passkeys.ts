@@ -1,9 +1,10 @@
 /**
- * Passkeys (WebAuthn, level 3): what a browser is asked, and whether what it answers is right. A
- * challenge is a one-time token of ours, so it lives shortly, works once, and is known to all nodes.
+ * Passkeys (WebAuthn level 3): builds the options for browsers and verifies their answers. A
+ * challenge is one of our one-time tokens, so it is short-lived, works once, and is known to all
+ * nodes.
  *
- * A passkey is made for one relying party (a host name), and the browser uses it nowhere else. Which
- * there are is configuration, never what a request says: see `Site`.
+ * A passkey belongs to one relying party (a host name), and the browser uses it nowhere else.
+ * Relying parties are configured, never derived from a request: see `Site`.
  */
 import {
   type AuthenticationResponseJSON,
@@ -19,44 +20,44 @@ import type { Subject } from "../subject.ts";
 
 export type { AuthenticationResponseJSON, RegistrationResponseJSON };
 
-/** Where passkeys are made and used: a host name, and the origins of its pages. */
+/** A relying party: a host name and the origins of its pages. */
 export interface Site {
   readonly rpId: string;
   readonly origins: readonly string[];
 }
 
-/** What is stored of one. */
+/** The stored part of a passkey. */
 export interface Passkey {
   readonly credentialId: string;
   readonly publicKey: Uint8Array<ArrayBuffer>;
   readonly counter: number;
   readonly transports: readonly string[];
-  /** Whether it may be on several devices, which never changes. */
+  /** Whether it can be on several devices, which never changes. */
   readonly backupEligible: boolean;
 }
 
 const timeoutMs = 300_000;
 
-/** EdDSA, ES256, RS256: the library's list, but for what it would have to ask an experimental API. */
+/** EdDSA, ES256, RS256: the library's list without those that need an experimental API. */
 const supportedAlgorithmIDs = [-8, -7, -257];
 
-/** The bytes that an authenticator keeps, to say whose a passkey is: an id, nobody's name. */
+/** Identifies the owner on the authenticator: an id, without a name. */
 const userHandle = ({ tenantId, id }: Subject): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(Buffer.from(`${tenantId ?? ""}${id}`.replaceAll("-", ""), "hex"));
 
 export interface NewPasskeyRequest {
   readonly site: Site;
   readonly subject: Subject;
-  /** What the authenticator shows: an e-mail, and where it is good. */
+  /** Shown by the authenticator: an e-mail and where it is valid. */
   readonly name: string;
   readonly siteName: string;
   /** A one-time token. */
   readonly challenge: string;
-  /** Those that are there already, of which an authenticator makes no second one. */
+  /** Existing passkeys, of which an authenticator makes no second one. */
   readonly known: readonly Pick<Passkey, "credentialId" | "transports">[];
 }
 
-/** What `navigator.credentials.create()` is called with. */
+/** Options for `navigator.credentials.create()`. */
 export const registrationOptions = (request: NewPasskeyRequest) =>
   generateRegistrationOptions({
     rpName: request.siteName,
@@ -69,11 +70,11 @@ export const registrationOptions = (request: NewPasskeyRequest) =>
     attestationType: "none",
     supportedAlgorithmIDs,
     excludeCredentials: request.known.map(descriptorOf),
-    // Discoverable, so that it can stand for the name as well; verified, so that it is two factors.
+    // Discoverable, so that it can replace the name; user-verified, so that it is two factors.
     authenticatorSelection: { residentKey: "required", userVerification: "required" },
   });
 
-/** The passkey that a browser made; undefined if anything of the answer is not as it was asked for. */
+/** The passkey that a browser made; undefined if the answer does not match the options. */
 export async function verifyRegistration(
   site: Site,
   challenge: string,
@@ -89,14 +90,14 @@ export async function verifyRegistration(
       requireUserVerification: true,
       supportedAlgorithmIDs,
     });
-    // Otherwise the browser's next answers have an id that is not the one stored.
+    // Otherwise later answers would have an id other than the stored one.
     if (!verified || response.id !== info.credential.id) return undefined;
     const { id, publicKey, counter, transports = [] } = info.credential;
     const backupEligible = isBackupEligible(info.credentialDeviceType);
     const method = methodOf(backupEligible);
     return { credentialId: id, publicKey, counter, transports, backupEligible, method };
   } catch {
-    // The library says by throwing what is wrong, and nothing more is said than that it is.
+    // The library's error details are not exposed to the client.
     return undefined;
   }
 }
@@ -104,11 +105,11 @@ export async function verifyRegistration(
 export interface PasskeyRequest {
   readonly site: Pick<Site, "rpId">;
   readonly challenge: string;
-  /** Undefined: whichever the person has for this site. */
+  /** Undefined: any of the person's passkeys for this site. */
   readonly known: readonly Pick<Passkey, "credentialId" | "transports">[] | undefined;
 }
 
-/** What `navigator.credentials.get()` is called with. */
+/** Options for `navigator.credentials.get()`. */
 export const authenticationOptions = ({ site, challenge, known }: PasskeyRequest) =>
   generateAuthenticationOptions({
     rpID: site.rpId,
@@ -122,19 +123,19 @@ export interface PasskeyAnswer {
   readonly site: Site;
   readonly challenge: string;
   readonly passkey: Pick<Passkey, "credentialId" | "publicKey" | "counter">;
-  /** Whose it is. */
+  /** Its owner. */
   readonly subject: Subject;
-  /** Whether the person has to have shown the authenticator that it is them. */
+  /** Whether the authenticator must have verified the user. */
   readonly alone: boolean;
   readonly response: AuthenticationResponseJSON;
 }
 
-/** What a right answer says; undefined if anything of it is not as it was asked for. */
+/** The verified answer; undefined if anything does not match the options. */
 export async function verifyAuthentication(answer: PasskeyAnswer) {
   const { site, challenge, passkey, subject, alone, response } = answer;
   const handle = response.response.userHandle;
   const isOfSubject = handle === Buffer.from(userHandle(subject)).toString("base64url");
-  // Where nobody has said who they are, the authenticator has to.
+  // If no name was given, the authenticator has to provide it.
   if (handle === undefined ? alone : !isOfSubject) return undefined;
   try {
     if (isForeignFrame(response.response.clientDataJSON)) return undefined;
@@ -158,7 +159,7 @@ export async function verifyAuthentication(answer: PasskeyAnswer) {
   }
 }
 
-/** The challenge that an answer is to; whether it is a good one is not known yet. */
+/** The challenge in an answer, not yet verified. */
 export function challengeOf({
   response,
 }: AuthenticationResponseJSON | RegistrationResponseJSON): string | undefined {
@@ -172,10 +173,10 @@ export function challengeOf({
 
 const isBackupEligible = (type: CredentialDeviceType): boolean => type === "multiDevice";
 
-/** A passkey that may be copied to other devices is as good as software. */
+/** A passkey that can be copied to other devices counts as software. */
 const methodOf = (backupEligible: boolean): "hwk" | "swk" => (backupEligible ? "swk" : "hwk");
 
-/** No page of ours is in another site's frame. */
+/** None of our pages is framed by another site. */
 const isForeignFrame = (clientData: string): boolean =>
   decodeClientDataJSON(clientData).crossOrigin === true;
 

@@ -11,11 +11,11 @@ describe("a code", () => {
     [1111111109, "081804"],
     [1234567890, "005924"],
     [20000000000, "353130"],
-  ])("is that of RFC 6238 at %d seconds", (seconds, code) => {
+  ])("matches RFC 6238 at %d seconds", (seconds, code) => {
     expect(stepOf(secret, code, seconds * 1000)).toBe(Math.floor(seconds / 30));
   });
 
-  it("is good one step early and one late, and no longer", () => {
+  it("is valid one step early and one late, and no longer", () => {
     const step = 50_000;
     const code = TOTP.generate({ secret: Secret.fromBase32(secret), timestamp: step * 30_000 });
     const at = (steps: number) => stepOf(secret, code, (step + steps) * 30_000);
@@ -23,12 +23,12 @@ describe("a code", () => {
   });
 
   it.each(["", "28708", "2870822", " 287082", "287O82", "٢٨٧٠٨٢", "287082\n"])(
-    "%j is none",
+    "%j is not a code",
     (code) => expect(stepOf(secret, code, 59_000)).toBeUndefined(),
   );
 });
 
-it("a secret has 160 bits, and its URI says where and whose, even with colons", () => {
+it("a secret has 160 bits, and its URI names issuer and account, even with colons", () => {
   const { secret: made, uri } = newTotp({ issuer: "Acme: Corp", name: "ann@example.org" });
   expect(made).toMatch(/^[A-Z2-7]{32}$/);
   const parsed = new URL(uri);

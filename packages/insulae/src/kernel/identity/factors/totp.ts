@@ -1,5 +1,5 @@
 /**
- * Time-based one-time passwords (RFC 6238), with the parameters that every app knows: SHA-1, six
+ * Time-based one-time passwords (RFC 6238) with the parameters that every app supports: SHA-1, six
  * digits, steps of 30 seconds.
  */
 import { Secret, TOTP } from "otpauth";
@@ -9,11 +9,11 @@ const period = 30;
 export interface NewTotp {
   /** Base32, 160 bits (RFC 4226, section 4, R6). */
   readonly secret: string;
-  /** `otpauth://totp/…`, which apps read from a QR code. */
+  /** `otpauth://totp/…`, for apps to read from a QR code. */
   readonly uri: string;
 }
 
-/** What the app shows: where it is good, and whose it is. */
+/** Shown by the app: issuer and account name. */
 export interface TotpLabel {
   readonly issuer: string;
   readonly name: string;
@@ -28,8 +28,8 @@ export function newTotp(label: TotpLabel): NewTotp {
 }
 
 /**
- * The step that the code is of: the present one, the one before or the one after, since clocks differ
- * and people type slowly (RFC 6238, section 5.2). Undefined if it is of none.
+ * The time step of the code: the current one, or one before or after, because clocks differ and
+ * people type slowly (RFC 6238, section 5.2). Undefined if it matches none.
  *
  * @param now milliseconds since 1970
  */

@@ -1,0 +1,10 @@
+import type { Screen } from "../../../lib/screen.ts";
+import { title } from "./title.ts";
+
+export const audit: Screen = {
+  path: "audit",
+  title,
+  group: "operations",
+  icon: "audit",
+  load: () => import("./Audit.tsx"),
+};

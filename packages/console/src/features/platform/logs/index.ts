@@ -1,0 +1,10 @@
+import type { Screen } from "../../../lib/screen.ts";
+import { title } from "./title.ts";
+
+export const logs: Screen = {
+  path: "logs",
+  title,
+  group: "operations",
+  icon: "logs",
+  load: () => import("./Logs.tsx"),
+};

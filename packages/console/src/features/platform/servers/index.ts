@@ -1,0 +1,9 @@
+import type { Screen } from "../../../lib/screen.ts";
+
+export const servers: Screen = {
+  path: "servers",
+  title: { en: "Servers", de: "Server" },
+  group: "operations",
+  icon: "server",
+  load: () => import("./Servers.tsx"),
+};

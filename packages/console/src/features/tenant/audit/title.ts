@@ -1,0 +1,1 @@
+export const title = { en: "Audit log", de: "Audit-Log" };

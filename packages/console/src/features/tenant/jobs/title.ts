@@ -1,0 +1,1 @@
+export const title = { en: "Jobs", de: "Jobs" };

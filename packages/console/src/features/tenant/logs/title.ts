@@ -1,0 +1,1 @@
+export const title = { en: "Live logs", de: "Live-Logs" };
