@@ -22,7 +22,7 @@ import {
   startServer,
   temporaryFolder,
 } from "../server.ts";
-import { serveConsole } from "./serve.ts";
+import { until } from "../until.ts";
 
 interface OpenOptions {
   /** Refusals that the test brings about, such as `401 /auth/login`: paths below `/api/v1`. */
@@ -63,7 +63,13 @@ export async function startConsole(env: Record<string, string> = {}): Promise<St
     dataDir: folder.path,
     env: { RATE_LIMIT_CREDENTIALS: "1000", RATE_LIMIT_ANONYMOUS: "10000", ...env },
   });
-  const served = await serveConsole(server.url);
+  // In a checkout, the server builds the console if its sources have changed.
+  await until(
+    () => `the console is built:\n${server.output()}`,
+    async () =>
+      (await fetch(`${server.url}/console/`, { headers: { accept: "text/html" } })).status === 200,
+    120_000,
+  );
   const context = await launchBrowser(`${folder.path}/browser`);
   const records = new WeakMap<Page, Watched>();
   const recordOf = (page: Page): Watched => {
@@ -83,12 +89,12 @@ export async function startConsole(env: Record<string, string> = {}): Promise<St
       localStorage.setItem("insulae.language", "${language}");
     }`);
     page.setDefaultTimeout(10_000);
-    await page.goto(`${served.url}/console/${path}`);
+    await page.goto(`${server.url}/console/${path}`);
     return page;
   }
 
   return {
-    url: served.url,
+    url: server.url,
     server,
     context,
     open,
@@ -111,7 +117,6 @@ export async function startConsole(env: Record<string, string> = {}): Promise<St
     requestsOf: (page) => recordOf(page).requests,
     async stop() {
       await context.close();
-      served.stop();
       await server.stop();
       await folder.remove();
     },

@@ -9,7 +9,7 @@ let started: StartedConsole;
 describe.skipIf(!browserPath)("in the console", () => {
   beforeAll(async () => {
     started = await startConsole();
-  });
+  }, 180_000);
   afterAll(() => started?.stop());
 
   const createTenant = async (page: Page, key: string, name: string): Promise<void> => {
@@ -116,10 +116,7 @@ describe.skipIf(!browserPath)("in the console", () => {
   });
 
   test("the palette, the requests and the switcher are reached by keyboard, and give the focus back", async () => {
-    // The list of tenants takes no `q` yet.
-    const page = await started.openAsAdmin("p/tenants", {
-      announced: [...noDemo, "400 /tenants"],
-    });
+    const page = await started.openAsAdmin("p/tenants", { announced: noDemo });
     await page.getByRole("heading", { name: "Tenants" }).waitFor();
     await page.keyboard.press("Control+k");
     await page.getByRole("combobox", { name: "Search or jump to…" }).fill("lab");
