@@ -80,7 +80,7 @@ export interface paths {
         put?: never;
         /**
          * Logs in with an e-mail or a username
-         * @description If the request names a tenant (by host, header or `tenant`), this logs in a user of that tenant; otherwise it logs in an account. An account in exactly one tenant gets a token for that tenant. Any other account gets a token for the platform and the list `tenants` to switch to.
+         * @description If the request names a tenant (by host, header or `tenant`), this logs in a user of that tenant; otherwise it logs in an account. An account in exactly one tenant gets a token for that tenant, unless `tenant` is null. Any other account gets a token for the platform and the list `tenants` to switch to.
          *
          *     Anybody may call this.
          */
@@ -382,7 +382,7 @@ export interface paths {
         put?: never;
         /**
          * Creates a tenant
-         * @description In development anybody may create one. In production it takes an account, which then owns the tenant and is its first user, with the role `owner`. The installation limits how many tenants an account may own (`TENANTS_PER_ACCOUNT`) and the isolation that a plan allows (`PLAN_ISOLATIONS`); platform administrators are exempt.
+         * @description In development anybody may create one: without a credential it belongs to no account. In production it takes an account, which then owns the tenant and is its first user, with the role `owner`. The installation limits how many tenants an account may own (`TENANTS_PER_ACCOUNT`) and the isolation that a plan allows (`PLAN_ISOLATIONS`); platform administrators are exempt.
          *
          *     Anybody may call this.
          */
@@ -407,7 +407,9 @@ export interface paths {
         get: operations["getTenantsById"];
         /**
          * Changes a tenant's name, settings or (platform administrators) plan
-         * @description Any signed-in caller may call this.
+         * @description The settings that you give replace all others. `limits` stay unless given.
+         *
+         *     Any signed-in caller may call this.
          */
         put: operations["putTenantsById"];
         post?: never;
@@ -420,7 +422,9 @@ export interface paths {
         head?: never;
         /**
          * Changes a tenant's name, settings or (platform administrators) plan
-         * @description Any signed-in caller may call this.
+         * @description A setting or group of settings (`features`, `branding`, …) that you give replaces the one of its name; the others stay. `limits` stay unless given.
+         *
+         *     Any signed-in caller may call this.
          */
         patch: operations["patchTenantsById"];
         trace?: never;
@@ -3310,15 +3314,14 @@ export interface components {
             /** @description The address that the e-mail is sent to. */
             email: string;
         };
-        /** @description With `email` or `username`. */
+        /** @description With `email` or `username`. `tenant: null` logs in an account at the platform, outside all tenants. */
         LogIn: {
             /** @example ada@example.org */
             email?: string;
             /** @description a-z and 0-9 and, except at the start, . _ and -; unique in the tenant, ignoring case. */
             username?: string;
             password: string;
-            /** @description A tenant's id, key, slug or number. */
-            tenant?: string;
+            tenant?: string | null;
             /**
              * @description `token` (the default): tokens in the response. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` to send as `X-CSRF-Token` with every request that changes something.
              * @enum {string}
