@@ -53,7 +53,7 @@ describe("the server does not start", () => {
   test("while a feature lists a table that is not there", async () => {
     const wishful = { ...tags, tables: ["tags", "labels"] };
     await expect(start([notes, wishful])).rejects.toThrow(
-      "the feature tags lists the table labels, which the schema data does not have",
+      "the feature tags lists the table labels, which the schema data does not have: no migration creates it",
     );
   });
 
