@@ -51,8 +51,8 @@ describe("a requirement", () => {
   });
 
   it.each([
-    ["neither test nor decision", requirement(), [], "has no test"],
-    ["no place", requirement({ done: [] }), shown, "where it is done"],
+    ["neither test nor decision", requirement(), [], "has neither a test nor"],
+    ["no place", requirement({ done: [] }), shown, "does not name its implementation"],
     ["a place that is gone", requirement({ done: ["b.ts"] }), shown, "names b.ts"],
     ["a document that is gone", requirement({ replaced: "docs/no.md" }), [], "names docs/no.md"],
     ["a test of something unknown", requirement({ id: "S1-002" }), shown, "shows S1-001"],

@@ -98,7 +98,7 @@ test("files of systems, editors and forges are ignored, and stay", () => {
 
 test.each([".vscode", ".gitignore", "README.md", "src"])("%s is not ignored", (entry) => {
   mkdirSync(join(place, "full", entry), { recursive: true });
-  const error = expect.stringContaining(`is not empty: it has ${entry}.`);
+  const error = expect.stringContaining(`is not empty: it contains ${entry}.`);
   expect(create("full")).toEqual({ code: 1, error });
   expect(readdirSync(join(place, "full"))).toEqual([entry]);
 });
@@ -119,9 +119,9 @@ test("an unusable path is refused in a sentence", () => {
     ["file", "is a file. Choose a new folder."],
     ["file/app", "is not a folder. Choose another path."],
     ["file/parent/app", "is not a folder. Choose another path."],
-    ["dangling", "is a symbolic link to nothing."],
+    ["dangling", "is a broken symbolic link."],
     ["dangling/app", "The project can't be created"],
-    ["loop", "is a symbolic link to nothing."],
+    ["loop", "is a broken symbolic link."],
     ["loop/app", "The project can't be created"],
     [`${"long".repeat(100)}/app`, "The project can't be created: ENAMETOOLONG"],
   ] as const) {
@@ -142,7 +142,7 @@ test("a folder without permission to write or read is refused in a sentence", ()
   try {
     for (const path of ["readable/app", "readable/empty", "closed", "closed/app"]) {
       said.error.mockClear();
-      const error = expect.stringMatching(/^You have no permission for .*\. Name a folder/);
+      const error = expect.stringMatching(/^You have no permission for .*\. Choose a folder/);
       expect(create(path)).toEqual({ code: 1, error });
     }
   } finally {
@@ -163,7 +163,7 @@ test.each([
   ["-app", [], `"-app" can't be a project's name`],
   ["insulae", [], "A project can't be called insulae"],
   ["vitest", [], "A project can't be called vitest"],
-  ["app", ["--insulae", "./missing.tgz"], "nor a tarball that there is"],
+  ["app", ["--insulae", "./missing.tgz"], "nor an existing tarball"],
   ["app", ["--insulae", "whatever"], "neither a version"],
   ["app", ["--colour"], "Unknown option '--colour'"],
   ["app", ["another"], "npm create insulae <folder>"],

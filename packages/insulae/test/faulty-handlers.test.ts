@@ -134,5 +134,5 @@ test("a numeric that is a number in JSON, where the response has text, is told h
   expect(body.detail).toContain(
     "GET /api/v1/faulty/number answered 200 with /total: must be string",
   );
-  expect(body.detail).toContain("select it as text (sql<string>`total::text`)");
+  expect(body.detail).toContain("select them as text (sql<string>`total::text`)");
 });

@@ -54,8 +54,11 @@ const shortLists = [
     "/roles",
     "/servers/{id}/tenants",
     "/users",
+    "/users/{id}/sessions",
   ],
-  ...["/notifications/suppressions", "/platform/impersonations", "/webhooks/{id}/deliveries"],
+  ...["/notifications/suppressions", "/platform/impersonations", "/platform/accounts", "/platform/tenants/{id}/users", "/webhooks/{id}/deliveries"],
+  // A placement has as many tables and problems as there are features.
+  "/platform/isolation/report",
   // Other systems' APIs: of contacts what those show, without notes; of tenants no settings.
   ...["/api/address-book", "/api/address-book/filter"],
   ...["health", "stats", "status"].map((of) => `/api/admin/tenant/${of}`),

@@ -70,7 +70,7 @@ export interface App extends AppServices {
 }
 
 export interface Application {
-  /** Shown in the API reference and at the start. Default: Insulae. */
+  /** Shown in the API reference, at the start, and in e-mails that no tenant sends. Default: Insulae. */
   readonly name?: string;
   /** The features besides accounts, tenants and users. */
   readonly features: readonly Feature[];

@@ -69,7 +69,7 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
   const parent = process.ppid;
   const env = { ...(await withStoredSecrets(options.env ?? process.env)) };
   const { config, moveTo } = followPort(env, options.config);
-  const { dns, worker, features = stockApplication.features, settings, retired } = options;
+  const { name, dns, worker, features = stockApplication.features, settings, retired } = options;
   const watched = isWatched(config, options.log);
   const ownLog = options.log ?? createDefaultLog(config);
   const { log, logs, file } = openLogging(config, ownLog, worker?.logs);
@@ -80,7 +80,7 @@ export async function createApp(options: AppOptions = {}): Promise<App> {
     ...(retired && { retired }),
   });
   try {
-    const services = await createServices(installation, { dns, logs, settings });
+    const services = await createServices(installation, { name, dns, logs, settings });
     const app = await assemble(installation, services, { ...options, ...start });
     let closing: Promise<void> | undefined;
     const close = (onDatabaseStop?: () => void) => {

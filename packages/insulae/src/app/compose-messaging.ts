@@ -34,7 +34,15 @@ export interface ComposedMessaging {
 export function composeMessaging(
   installation: Installation,
   { follow, announceEvents }: Announcements,
-  { outbound, usage }: { readonly outbound: Outbound; readonly usage: UsageCounts },
+  {
+    outbound,
+    usage,
+    name,
+  }: {
+    readonly outbound: Outbound;
+    readonly usage: UsageCounts;
+    readonly name: string | undefined;
+  },
 ): ComposedMessaging {
   const { config, control, features, databaseOf, log } = installation;
   const composed = composeJobs(installation);
@@ -45,6 +53,7 @@ export function composeMessaging(
       mail: createMail({
         control,
         templates: mailTemplates(features),
+        platformName: name,
         supportEmail: config.supportEmail,
         workers: config.workers,
       }),

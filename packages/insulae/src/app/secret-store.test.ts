@@ -77,9 +77,9 @@ describeWithMoto("settings in AWS Secrets Manager", () => {
       '{"AWS_SECRET_ID": "x"}',
       /AWS_SECRET_ID in .* is not a setting/,
     ],
-    ["a number", '{"PORT": 80}', /not a JSON object of texts/],
-    ["a list", '["PORT"]', /not a JSON object of texts/],
-    ["what is no JSON", "MASTER_SECRET=x", /not a JSON object of texts/],
+    ["a number", '{"PORT": 80}', /not a JSON object of strings/],
+    ["a list", '["PORT"]', /not a JSON object of strings/],
+    ["what is no JSON", "MASTER_SECRET=x", /not a JSON object of strings/],
   ])("%s is refused", async (_, text, message) => {
     await store(text);
     expect(await problemsOf({ AWS_SECRET_ID: id })).toEqual([expect.stringMatching(message)]);

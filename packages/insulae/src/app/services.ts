@@ -51,6 +51,8 @@ export interface Services {
 }
 
 export interface ServicesOptions {
+  /** The application's, for e-mails that no tenant sends. */
+  readonly name?: string | undefined;
   readonly dns?: Dns | undefined;
   readonly logs?: LogHub;
   readonly settings?: Pick<TenantSettings<unknown>, "check"> | undefined;
@@ -58,7 +60,7 @@ export interface ServicesOptions {
 
 export async function createServices(
   installation: Installation,
-  { dns = createDns(), logs = silentLogs(), settings }: ServicesOptions = {},
+  { name, dns = createDns(), logs = silentLogs(), settings }: ServicesOptions = {},
 ): Promise<Services> {
   const { broker, config, control, log, main, redis, databaseOf } = installation;
   const announcements = createAnnouncements({
@@ -75,7 +77,7 @@ export async function createServices(
   const identity = await composeIdentity(installation, announcements, outbound);
   const parts = { storage: data.storage, audit, dns, settings };
   const tenancy = composeTenancy(installation, announcements, parts);
-  const messaging = composeMessaging(installation, announcements, { outbound, usage });
+  const messaging = composeMessaging(installation, announcements, { outbound, usage, name });
   const platform = createPlatform({
     config: settingsOf(config),
     version,

@@ -431,6 +431,9 @@ describe("insulae doctor", () => {
       migrated: 1,
       failed: [],
     });
+    await insulae("migrate down --all --feature products --yes");
+    const { placements, migrated } = documentOf(await insulae("migrate up --json"));
+    expect(migrated, "with the pool").toBe(placements);
     expect(await commandsInLog("migrations.%")).toEqual([
       ["migrations.reverted", "succeeded", null],
       ["migrations.applied", "succeeded", null],

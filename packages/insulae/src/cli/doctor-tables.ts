@@ -39,7 +39,7 @@ export function createTableCheck({ migrations }: Installation): TableCheck {
           warning(
             "tables",
             `tables of features that are not loaded: ${names}`,
-            "if they belong to an application, use --app; otherwise load the features or drop the tables",
+            "if they belong to an application, use --app; if this one used to have the features, name them in its `retired`; otherwise load the features or drop the tables",
           ),
         );
       }

@@ -1,5 +1,6 @@
 import type { Placement } from "../kernel/model/tenant.ts";
 import { migrateAll, type PlacementOutcome } from "../kernel/tenancy/migrate-all.ts";
+import type { MainServer } from "../kernel/tenancy/prepare.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { exitCodes, explain } from "./failure.ts";
 import { auditCommand, withInstallation } from "./open.ts";
@@ -19,7 +20,7 @@ export async function migrateUp(
   return withInstallation(context, "migrate", async (installation) => {
     const { config, connect, control, migrations } = installation;
     const progress = createProgress("Placements");
-    const outcomes = await migrateAll({
+    const found = await migrateAll({
       connect,
       control,
       migrations,
@@ -31,6 +32,7 @@ export async function migrateUp(
       },
     });
     progress.end();
+    const outcomes = found.map((outcome) => withPool(outcome, installation.main));
     const result = report(outcomes, migrations.version);
     await auditCommand(installation)({
       action: "migrations.applied",
@@ -39,6 +41,16 @@ export async function migrateUp(
     });
     return result;
   });
+}
+
+/** The pool of the main server was migrated when the installation was opened. */
+function withPool(outcome: PlacementOutcome, main: MainServer): PlacementOutcome {
+  const { placement, state } = outcome;
+  const applied = main.poolApplied ?? [];
+  const isPool = placement.serverId === main.id && placement.isolation === "pool";
+  return isPool && state === "current" && applied.length > 0
+    ? { placement, state: "migrated", applied }
+    : outcome;
 }
 
 type Failed = PlacementOutcome & { readonly state: "failed" };

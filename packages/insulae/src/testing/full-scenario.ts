@@ -378,7 +378,28 @@ export async function runFullScenario(options: ScenarioOptions): Promise<FullSce
   for (const route of ["POST /tenants/:id/suspend", "POST /tenants/:id/resume"]) {
     await call(route, { token: admin, params: { id: "globex" } });
   }
+  await call("POST /platform/isolation/probes", {
+    token: admin,
+    body: { a: "acme", b: "globex" },
+  });
+  const { id: globex } = (await call("GET /tenants/:id", { token: admin, params: { id: "globex" } }))
+    .body;
   await call("DELETE /tenants/:id", { token: admin, params: { id: "globex" } });
+  await call("POST /platform/tenants/:id/restore", { token: admin, params: { id: globex } });
+
+  // The platform's administrators look after an account.
+  const { items } = (
+    await call("GET /platform/accounts", { token: admin, query: `?q=${encodeURIComponent(heir)}` })
+  ).body;
+  const account = { id: items[0].id };
+  await call("DELETE /platform/accounts/:id/sessions", { token: admin, params: account });
+  await call("PUT /platform/accounts/:id/platform-admin", { token: admin, params: account });
+  await call("DELETE /platform/accounts/:id/platform-admin", { token: admin, params: account });
+  await call("PATCH /platform/accounts/:id", {
+    token: admin,
+    params: account,
+    body: { is_active: false },
+  });
   await call("GET /platform/audit/export", { token: admin });
   return { steps, tenants: [acme.key] };
 }

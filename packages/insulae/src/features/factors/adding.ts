@@ -42,13 +42,13 @@ const emailOf = (subject: Subject): string =>
 const tenantOf = (subject: Subject) =>
   ownerOf(subject).tenantId !== null && "tenant" in subject ? subject.tenant : undefined;
 
-const labelOf = (subject: Subject): TotpLabel => ({
-  issuer: tenantOf(subject)?.name ?? "Insulae",
+const labelOf = ({ mail }: Platform, subject: Subject): TotpLabel => ({
+  issuer: tenantOf(subject)?.name ?? mail.brandOf(undefined).name,
   name: emailOf(subject),
 });
 
 export async function beginTotp({ platform }: EnrolmentDeps, subject: Subject) {
-  const { sealed, ...shown } = platform.factors.beginTotp(labelOf(subject));
+  const { sealed, ...shown } = platform.factors.beginTotp(labelOf(platform, subject));
   const token = await platform.oneTimeTokens.issue({
     purpose: totpPurpose,
     subject: ownerOf(subject),
@@ -66,7 +66,7 @@ export async function beginPasskey({ platform, request }: EnrolmentDeps, subject
     subject: owner,
     ttlSeconds: setupSeconds,
   });
-  const { issuer: siteName, name } = labelOf(subject);
+  const { issuer: siteName, name } = labelOf(platform, subject);
   const known = await platform.factors.listPasskeys(owner);
   return registrationOptions({ site, subject: owner, name, siteName, challenge, known });
 }

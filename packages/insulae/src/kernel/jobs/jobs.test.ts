@@ -152,7 +152,7 @@ describe("a job", () => {
     const outside = people.app.withTenant(a, ({ db, jobs }) =>
       jobs.send(note, { note: "no transaction" }, { tx: db }),
     );
-    await expect(outside).rejects.toThrow("not a transaction");
+    await expect(outside).rejects.toThrow("needs a transaction");
   });
 
   it("that fails is tried again, and then parked with the reason", async () => {

@@ -27,9 +27,11 @@ export interface Brand {
   readonly footer?: string | undefined;
 }
 
-const platformName = "Insulae";
-
-export function brandOf(tenant: Tenant | undefined, supportEmail: string | undefined): Brand {
+/** @param platform what a tenant's branding doesn't replace */
+export function brandOf(
+  tenant: Tenant | undefined,
+  platform: Pick<Brand, "name" | "supportEmail">,
+): Brand {
   const settings = tenant?.settings.branding;
   const given: Readonly<Record<string, unknown>> =
     typeof settings === "object" && settings !== null ? { ...settings } : {};
@@ -38,8 +40,8 @@ export function brandOf(tenant: Tenant | undefined, supportEmail: string | undef
     return typeof value === "string" && pattern.test(value) ? value : undefined;
   };
   return {
-    name: text("name", /\S/) ?? tenant?.name ?? platformName,
-    supportEmail: text("support_email", /^[^\s@<>]+@[^\s@<>]+$/) ?? supportEmail,
+    name: text("name", /\S/) ?? tenant?.name ?? platform.name,
+    supportEmail: text("support_email", /^[^\s@<>]+@[^\s@<>]+$/) ?? platform.supportEmail,
     logoUrl: text("logo_url", /^https:\/\/[^\s"'<>]+$/),
     color: text("color", /^#[0-9a-f]{6}$/i),
     footer: text("footer", /\S/),

@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createTestApp } from "../../testing/test-app.ts";
 import { openTestPeople, type TestPeople } from "../../testing/test-people.ts";
+import { until } from "../../testing/until.ts";
 import { feature } from "../feature/feature.ts";
 import { mailTemplate } from "../feature/mail-template.ts";
 import { mailTemplates } from "./mail.ts";
@@ -116,6 +118,22 @@ describe("a mail", () => {
       "two mail templates have the name hello",
     );
   });
+});
+
+it("a mail that no tenant sends has the application's name", async () => {
+  const app = await createTestApp({ name: "Notes & more", features: [greetings] });
+  try {
+    await app.withPlatform("a mail, for the test", ({ mail }) =>
+      mail.send(hello, { to: "ada@example.com", variables: { text: "x" } }),
+    );
+    const [mail] = await until("it is sent", async () => {
+      const reply = await app.inject({ url: "/api/v1/dev/mails" });
+      return reply.json().items.length > 0 && reply.json().items;
+    });
+    expect(mail.captured?.subject ?? mail.subject).toBe("Hello from Notes & more");
+  } finally {
+    await app.close();
+  }
 });
 
 describe("who may read mails", () => {

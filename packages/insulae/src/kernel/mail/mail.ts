@@ -78,19 +78,21 @@ export interface MailOptions {
   readonly control: Kysely<ControlTables>;
   /** All templates. */
   readonly templates: ReadonlyMap<string, AnyMailTemplate>;
+  /** Who sends what no tenant does. Default: Insulae. */
+  readonly platformName?: string | undefined;
   readonly supportEmail: string | undefined;
   /** The number of worker processes on this node. Default 1. */
   readonly workers?: number;
 }
 
 export function createMail(options: MailOptions): Mail {
-  const { control, templates, supportEmail, workers = 1 } = options;
+  const { control, templates, platformName = "Insulae", supportEmail, workers = 1 } = options;
   const renderer = createRenderer({ threads: shareOf(2, workers) });
   return {
     templates,
     textsOf: renderer.of,
     close: renderer.close,
-    brandOf: (tenant) => brandOf(tenant, supportEmail),
+    brandOf: (tenant) => brandOf(tenant, { name: platformName, supportEmail }),
     async send(template, { to, tenant, variables, atMostHourly }, tx) {
       if (templates.get(template.name)?.compose !== template.compose) {
         throw new Error(

@@ -55,7 +55,7 @@ describe("the server does not start", () => {
   test("if a feature lists a missing table", async () => {
     const wishful = { ...tags, tables: ["tags", "labels"] };
     await expect(start([notes, wishful])).rejects.toThrow(
-      "the feature tags lists the table labels, which the schema data does not have",
+      "the feature tags lists the table labels, which the schema data does not have: no migration creates it",
     );
   });
 

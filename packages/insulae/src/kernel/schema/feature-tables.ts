@@ -63,7 +63,9 @@ async function compareSchema(
     if (present.has(table)) continue;
     problems.push(
       `the feature ${feature} lists the table ${table}, which the schema ${schema} does not have: ` +
-        "add the migration that creates it, or remove it from the feature's `tables`",
+        (makerOf(table, migrations) === undefined
+          ? "no migration creates it: correct the name in the feature's `tables`, or add the migration"
+          : "restore it, or remove it from the feature's `tables`"),
     );
   }
   problems.push(...(await referenceProblems(client, schema, migrations)));

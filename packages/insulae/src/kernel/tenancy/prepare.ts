@@ -30,6 +30,8 @@ import { tenantMark } from "./physical.ts";
 export interface MainServer extends ServerUrls {
   readonly id: string;
   readonly database: string;
+  /** What was applied to its pool when it was opened; absent if migrating was not asked for. */
+  readonly poolApplied?: readonly string[];
 }
 
 export interface PrepareOptions extends MigrateOptions {
@@ -64,7 +66,7 @@ export async function bootMainServer(options: BootOptions): Promise<MainServer> 
     await prepareRoles(client, database, options);
     await prepareDatabase(client, [appRole, controlRole]);
     await migrateControlPlane(client, migrations, options);
-    const { version } = await migratePlacement(client, dataSchema, migrations, {
+    const { applied, version } = await migratePlacement(client, dataSchema, migrations, {
       ...options,
       create: true,
     });
@@ -74,7 +76,7 @@ export async function bootMainServer(options: BootOptions): Promise<MainServer> 
       await noteFindings(client, migrations, options.log);
       return registerMainServer(client, database, version);
     });
-    return { id, url, database };
+    return { id, url, database, poolApplied: applied };
   });
 }
 
