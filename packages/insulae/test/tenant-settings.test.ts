@@ -63,7 +63,12 @@ describe("settings of a tenant", () => {
     });
     // Others stay.
     await app.tenants.update(two.tenant.id, { settings: { branding: { theme: "blue" } } });
-    expect((await two.call("GET", "/shown")).body).toEqual({ ...plain, reports: true, items: 5, theme: "blue" });
+    expect((await two.call("GET", "/shown")).body).toEqual({
+      ...plain,
+      reports: true,
+      items: 5,
+      theme: "blue",
+    });
     expect((await app.tenants.get("one")).settings).toEqual({ registration: "open" });
   });
 

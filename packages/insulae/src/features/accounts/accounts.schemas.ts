@@ -37,7 +37,11 @@ export const LogIn = Type.Object(
     tenant: Type.Optional(nullable(TenantReference)),
     session: Type.Optional(SessionChoice),
   },
-  { $id: "LogIn", description: "With `email` or `username`. `tenant: null` logs in an account at the platform, outside all tenants." },
+  {
+    $id: "LogIn",
+    description:
+      "With `email` or `username`. `tenant: null` logs in an account at the platform, outside all tenants.",
+  },
 );
 
 export const Switch = Type.Object(
