@@ -170,10 +170,8 @@ describe("somebody whose credential is not an account's", () => {
     expect((await make("expired-or-forged", "second")).status).toBe(401);
     expect(await app.tenants.find("second")).toBeUndefined();
 
-    const switched = await call("POST", "/auth/switch", {
-      token: inTenant,
-      body: { tenant: null },
-    });
+    const core = { tenant: null };
+    const switched = await call("POST", "/auth/switch", { token: inTenant, body: core });
     expect((await make(switched.body.access_token, "second")).body.owner_account_id).toBe(
       switched.body.user.id,
     );
