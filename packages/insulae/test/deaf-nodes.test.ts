@@ -142,7 +142,9 @@ describe.each(Object.entries(faults))("a node %s", (_, fault) => {
     onTestFinished(end);
     await people.shutOut();
     await expect.poll(people.ask).toEqual(shutOut);
-    await expect.poll(said).toContainEqual(expect.stringContaining("Announcements are not being received"));
+    await expect
+      .poll(said)
+      .toContainEqual(expect.stringContaining("Announcements are not being received"));
     end();
     await expect.poll(() => readiness(node)).toEqual(["ready", "up"]);
     await expect.poll(said).toContain("Announcements are received again");

@@ -56,7 +56,13 @@ const shortLists = [
     "/users",
     "/users/{id}/sessions",
   ],
-  ...["/notifications/suppressions", "/platform/impersonations", "/platform/accounts", "/platform/tenants/{id}/users", "/webhooks/{id}/deliveries"],
+  ...[
+    "/notifications/suppressions",
+    "/platform/impersonations",
+    "/platform/accounts",
+    "/platform/tenants/{id}/users",
+    "/webhooks/{id}/deliveries",
+  ],
   // A placement has as many tables and problems as there are features.
   "/platform/isolation/report",
   // Other systems' APIs: of contacts what those show, without notes; of tenants no settings.

@@ -45,12 +45,16 @@ afterAll(() => app?.close());
 
 const contextOf = ({ options }: Route) => options.context ?? "tenant";
 
+/** Public, but what it makes is the caller's: whoever has a token has to be an account. */
+const isForAccounts = (route: Route): boolean =>
+  route.options.forCaller === true && contextOf(route) === "core";
+
 /** A user of a tenant, who calls in it. */
 const memberMay =
   (holds: (permission: string) => boolean) =>
   (route: Route): boolean => {
     const { permission } = route.options;
-    if (permission === "public") return true;
+    if (permission === "public") return !isForAccounts(route);
     if (permission === "platform") return false;
     if (permission === "authenticated") return contextOf(route) !== "core";
     return holds(permission);
@@ -59,8 +63,11 @@ const memberMay =
 /** A key with one scope: named permissions only, and nothing that is for the person themself. */
 const keyMay =
   (scope: string) =>
-  ({ options: { permission, personal } }: Route): boolean =>
-    permission === "public" || (permission === scope && !personal);
+  (route: Route): boolean => {
+    const { permission, personal } = route.options;
+    if (permission === "public") return !isForAccounts(route);
+    return permission === scope && !personal;
+  };
 
 /** An administrator of the platform who acts as a user: what is personal, or gives access for longer, stays closed. */
 const impersonatorMay =
@@ -118,7 +125,7 @@ async function everyKindOfCaller(): Promise<readonly Caller[]> {
     {
       name: "a user of another tenant",
       headers: { ...bearer(stranger.token), "x-tenant": tenant.key },
-      may: (route) => isPublic(route) && contextOf(route) === "core",
+      may: (route) => isPublic(route) && contextOf(route) === "core" && !isForAccounts(route),
     },
     { name: "an account", headers: bearer(await account(false)), may: accountMay(false) },
     {

@@ -61,7 +61,7 @@ const stepsAt = (origin: string) => {
     },
     {
       title: "Log in and keep the token:",
-      commands: `ACCOUNT=$(${post("/auth/login", person)} |\n  ${takeToken})`,
+      commands: `ACCOUNT=$(${post("/auth/login", `${person},\n      "tenant":null`)} |\n  ${takeToken})`,
     },
     {
       title: "Create a tenant:",

@@ -382,8 +382,9 @@ export async function runFullScenario(options: ScenarioOptions): Promise<FullSce
     token: admin,
     body: { a: "acme", b: "globex" },
   });
-  const { id: globex } = (await call("GET /tenants/:id", { token: admin, params: { id: "globex" } }))
-    .body;
+  const { id: globex } = (
+    await call("GET /tenants/:id", { token: admin, params: { id: "globex" } })
+  ).body;
   await call("DELETE /tenants/:id", { token: admin, params: { id: "globex" } });
   await call("POST /platform/tenants/:id/restore", { token: admin, params: { id: globex } });
 
