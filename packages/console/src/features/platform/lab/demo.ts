@@ -49,6 +49,9 @@ export const removeDemo = (platform: Client): Promise<unknown> =>
 export interface Outcome {
   readonly passed: boolean;
   readonly lines: readonly string[];
+  /** What PostgreSQL was asked, and what it answered. */
+  readonly statements?: readonly Schemas["IsolationProbe"][];
+  readonly policies?: readonly Schemas["IsolationPolicy"][];
 }
 
 interface Sides {
