@@ -2,6 +2,7 @@
  * Serves the built console as the server will, in front of a real server: strict
  * Content-Security-Policy, `index.html` or `auth.html` for addresses, everything else passed on.
  */
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -86,6 +87,9 @@ export interface Served {
 
 /** @param serverUrl where the API is */
 export async function serveConsole(serverUrl: string): Promise<Served> {
+  if (!existsSync(join(dist, "manifest.json"))) {
+    execFileSync(process.execPath, [resolve(dist, "../build/build.ts")], { stdio: "inherit" });
+  }
   const { port } = new URL(serverUrl);
   const server = createServer((asked, response) => {
     const { pathname } = new URL(asked.url ?? "/", "http://localhost");

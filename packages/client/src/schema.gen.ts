@@ -80,7 +80,7 @@ export interface paths {
         put?: never;
         /**
          * Logs in with an e-mail or a username
-         * @description If the request names a tenant (by host, header or `tenant`), this logs in a user of that tenant; otherwise it logs in an account. An account in exactly one tenant gets a token for that tenant. Any other account gets a token for the platform and the list `tenants` to switch to.
+         * @description If the request names a tenant (by host, header or `tenant`), this logs in a user of that tenant; otherwise it logs in an account. An account in exactly one tenant gets a token for that tenant, unless `tenant` is null. Any other account gets a token for the platform and the list `tenants` to switch to.
          *
          *     Anybody may call this.
          */
@@ -406,7 +406,7 @@ export interface paths {
         put?: never;
         /**
          * Creates a tenant
-         * @description In development anybody may create one. In production it takes an account, which then owns the tenant and is its first user, with the role `owner`. The installation limits how many tenants an account may own (`TENANTS_PER_ACCOUNT`) and the isolation that a plan allows (`PLAN_ISOLATIONS`); platform administrators are exempt.
+         * @description In development anybody may create one: without a credential it belongs to no account. In production it takes an account, which then owns the tenant and is its first user, with the role `owner`. The installation limits how many tenants an account may own (`TENANTS_PER_ACCOUNT`) and the isolation that a plan allows (`PLAN_ISOLATIONS`); platform administrators are exempt.
          *
          *     Anybody may call this.
          */
@@ -431,7 +431,9 @@ export interface paths {
         get: operations["getTenantsById"];
         /**
          * Changes a tenant's name, settings or (platform administrators) plan
-         * @description Any signed-in caller may call this.
+         * @description The settings that you give replace all others. `limits` stay unless given.
+         *
+         *     Any signed-in caller may call this.
          */
         put: operations["putTenantsById"];
         post?: never;
@@ -444,7 +446,9 @@ export interface paths {
         head?: never;
         /**
          * Changes a tenant's name, settings or (platform administrators) plan
-         * @description Any signed-in caller may call this.
+         * @description A setting or group of settings (`features`, `branding`, …) that you give replaces the one of its name; the others stay. `limits` stay unless given.
+         *
+         *     Any signed-in caller may call this.
          */
         patch: operations["patchTenantsById"];
         trace?: never;
@@ -603,6 +607,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/platform/tenants/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns a tenant with its placement, owner and activity
+         * @description A deleted tenant, until its rows are erased, is found by its id alone.
+         *
+         *     Platform administrators may call this.
+         */
+        get: operations["getPlatformTenantsById"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/tenants/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restores a deleted tenant whose rows are not erased yet
+         * @description It is active again, with its rows and users. What was given up with it stays so: its hosts, client certificates and e-mail domains.
+         *
+         *     Platform administrators may call this.
+         */
+        post: operations["postPlatformTenantsByIdRestore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/servers": {
         parameters: {
             query?: never;
@@ -742,6 +790,100 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists accounts, newest first
+         * @description `q` finds accounts by their id, and by what their e-mail, first name or last name begins with, ignoring case; it looks at the first 1,000 of each.
+         *
+         *     Platform administrators may call this.
+         */
+        get: operations["getPlatformAccounts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/accounts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns an account with its memberships, factors and open sessions
+         * @description Platform administrators may call this.
+         */
+        get: operations["getPlatformAccountsById"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Activates or deactivates an account
+         * @description Deactivating ends its sessions within a second, at the platform and in all its tenants, and it can't sign in until it is activated. The last active platform administrator can't be deactivated.
+         *
+         *     Platform administrators may call this.
+         */
+        patch: operations["patchPlatformAccountsById"];
+        trace?: never;
+    };
+    "/api/v1/platform/accounts/{id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Ends all sessions of an account, at the platform and in all its tenants
+         * @description Platform administrators may call this.
+         */
+        delete: operations["deletePlatformAccountsByIdSessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/accounts/{id}/platform-admin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Makes an account a platform administrator
+         * @description Platform administrators may call this.
+         */
+        put: operations["putPlatformAccountsByIdPlatformAdmin"];
+        post?: never;
+        /**
+         * Makes an account an ordinary one, which is no platform administrator
+         * @description Takes effect within a second; impersonations by the account end. The last active one stays.
+         *
+         *     Platform administrators may call this.
+         */
+        delete: operations["deletePlatformAccountsByIdPlatformAdmin"];
         options?: never;
         head?: never;
         patch?: never;
@@ -3400,15 +3542,14 @@ export interface components {
             /** @description The address that the e-mail is sent to. */
             email: string;
         };
-        /** @description With `email` or `username`. */
+        /** @description With `email` or `username`. `tenant: null` logs in an account at the platform, outside all tenants. */
         LogIn: {
             /** @example ada@example.org */
             email?: string;
             /** @description a-z and 0-9 and, except at the start, . _ and -; unique in the tenant, ignoring case. */
             username?: string;
             password: string;
-            /** @description A tenant's id, key, slug or number. */
-            tenant?: string;
+            tenant?: string | null;
             /**
              * @description `token` (the default): tokens in the response. `cookie`, for browsers: an HttpOnly cookie, and a `csrf_token` to send as `X-CSRF-Token` with every request that changes something.
              * @enum {string}
@@ -3580,6 +3721,58 @@ export interface components {
                 expires_at: string;
             } | null;
         };
+        TenantDetail: {
+            /** Format: uuid */
+            id: string;
+            key: string;
+            slug: string;
+            number: number;
+            name: string;
+            /**
+             * @description `deleted`: only in lists and details for platform administrators.
+             * @enum {string}
+             */
+            status: "active" | "suspended" | "deleted";
+            plan: string;
+            /**
+             * @description pool: tables shared with other tenants; schema: its own schema; database: its own database.
+             * @enum {string}
+             */
+            isolation: "pool" | "schema" | "database";
+            hosts: string[];
+            settings: {
+                [key: string]: unknown;
+            };
+            owner_account_id: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** Format: date-time */
+            deleted_at?: string;
+            /**
+             * Format: date-time
+             * @description When a deleted tenant's rows are erased; until then it can be restored.
+             */
+            erase_at?: string;
+            placement: {
+                server: string;
+                database: string;
+                schema: string;
+                /** @description The number of migrations that it has. */
+                version: number;
+            };
+            owner: {
+                /** Format: uuid */
+                id: string;
+                email: string;
+            } | null;
+            users: number | null;
+            /** @description Open ones; at most 10,000. */
+            sessions: number;
+            /** @description When one of its sessions was last opened or refreshed. */
+            last_request_at: string | null;
+        };
         Server: {
             /** Format: uuid */
             id: string;
@@ -3695,6 +3888,84 @@ export interface components {
                 can_log_in: boolean;
                 superuser: boolean;
                 bypasses_row_security: boolean;
+            }[];
+        };
+        Account: {
+            /** Format: uuid */
+            id: string;
+            email: string;
+            first_name: string;
+            last_name: string;
+            platform_admin: boolean;
+            /** @description Whether it has owned a tenant. */
+            is_owner: boolean;
+            is_active: boolean;
+            email_verified: boolean;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        AccountDetail: {
+            /** Format: uuid */
+            id: string;
+            email: string;
+            first_name: string;
+            last_name: string;
+            platform_admin: boolean;
+            /** @description Whether it has owned a tenant. */
+            is_owner: boolean;
+            is_active: boolean;
+            email_verified: boolean;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** @description The tenants that it is a user of, newest first; at most 100. */
+            memberships: {
+                /** Format: uuid */
+                id: string;
+                key: string;
+                slug: string;
+                name: string;
+                /** @enum {string} */
+                status: "active" | "suspended";
+                /** Format: uuid */
+                user_id: string;
+                /** @description Whether the account owns the tenant. */
+                owner: boolean;
+                /** Format: date-time */
+                created_at: string;
+            }[];
+            factors: {
+                /** Format: uuid */
+                id: string;
+                /** @enum {string} */
+                kind: "totp" | "passkey";
+                name: string;
+                /** Format: date-time */
+                created_at: string;
+                last_used_at: string | null;
+            }[];
+            /** @description Its open sessions at the platform, newest first; at most 100. */
+            sessions: {
+                /** Format: uuid */
+                id: string;
+                /** @description How the person authenticated (RFC 8176); `mfa`: with two factors. */
+                amr: string[];
+                /** @description How the client presents it: `token` or `cookie`. */
+                kind: string;
+                ip: string | null;
+                user_agent: string | null;
+                /** Format: date-time */
+                created_at: string;
+                /**
+                 * Format: date-time
+                 * @description When it was last refreshed.
+                 */
+                last_used_at: string;
+                /** Format: date-time */
+                expires_at: string;
             }[];
         };
         User: {
@@ -4485,6 +4756,8 @@ export interface components {
             previous_hash: string | null;
             /** @description SHA-256 of the entry and the previous entry's hash, in hexadecimal. */
             hash: string;
+            /** @description With `hashed=true`: the text that `hash` is of, in UTF-8. */
+            hashed?: string;
         };
         Mail: {
             /** Format: uuid */
@@ -6480,6 +6753,51 @@ export interface operations {
             };
         };
     };
+    getPlatformTenantsById: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The tenant's id, key, slug or number. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantDetail"];
+                };
+            };
+        };
+    };
+    postPlatformTenantsByIdRestore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+        };
+    };
     getServers: {
         parameters: {
             query?: never;
@@ -6742,6 +7060,149 @@ export interface operations {
                         total?: number;
                     };
                 };
+            };
+        };
+    };
+    getPlatformAccounts: {
+        parameters: {
+            query?: {
+                /** @description The maximum number of items. */
+                limit?: number;
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
+                cursor?: string;
+                q?: string;
+                is_active?: boolean;
+                platform_admin?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Account"][];
+                        /** @description The cursor of the next page; null on the last one. */
+                        next_cursor: string | null;
+                        total?: number;
+                    };
+                };
+            };
+        };
+    };
+    getPlatformAccountsById: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
+            };
+        };
+    };
+    patchPlatformAccountsById: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    is_active: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
+            };
+        };
+    };
+    deletePlatformAccountsByIdSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    putPlatformAccountsByIdPlatformAdmin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    deletePlatformAccountsByIdPlatformAdmin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -8660,6 +9121,7 @@ export interface operations {
                 limit?: number;
                 /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
+                /** @description An action, or all that begin alike: `user.*`. */
                 action?: string;
                 outcome?: "succeeded" | "failed" | "refused";
                 /** @description The id of the actor. */
@@ -8669,6 +9131,8 @@ export interface operations {
                 from?: string;
                 /** @description Before this time. */
                 to?: string;
+                /** @description Adds to each entry the text that its hash is of. */
+                hashed?: boolean;
             };
             header?: never;
             path?: never;
@@ -8695,6 +9159,7 @@ export interface operations {
     getAuditExport: {
         parameters: {
             query?: {
+                /** @description An action, or all that begin alike: `user.*`. */
                 action?: string;
                 outcome?: "succeeded" | "failed" | "refused";
                 /** @description The id of the actor. */
@@ -8729,6 +9194,7 @@ export interface operations {
                 limit?: number;
                 /** @description The `next_cursor` of the previous page. Absent: the first page. */
                 cursor?: string;
+                /** @description An action, or all that begin alike: `user.*`. */
                 action?: string;
                 outcome?: "succeeded" | "failed" | "refused";
                 /** @description The id of the actor. */
@@ -8738,6 +9204,8 @@ export interface operations {
                 from?: string;
                 /** @description Before this time. */
                 to?: string;
+                /** @description Adds to each entry the text that its hash is of. */
+                hashed?: boolean;
             };
             header?: never;
             path?: never;
@@ -8764,6 +9232,7 @@ export interface operations {
     getPlatformAuditExport: {
         parameters: {
             query?: {
+                /** @description An action, or all that begin alike: `user.*`. */
                 action?: string;
                 outcome?: "succeeded" | "failed" | "refused";
                 /** @description The id of the actor. */

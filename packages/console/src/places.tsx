@@ -16,6 +16,7 @@ import {
 import { type Me, MeProvider } from "./lib/me.ts";
 import { consoleUrl } from "./lib/place.ts";
 import type { Screen } from "./lib/screen.ts";
+import { useServer } from "./lib/server.ts";
 import { noteTenant } from "./lib/tenants-used.ts";
 import { Shell } from "./ui/Shell.tsx";
 import { Skeleton } from "./ui/Skeleton.tsx";
@@ -154,12 +155,18 @@ interface PlaceProps {
 }
 
 function Place({ context, me, screens, root, children }: PlaceProps) {
+  const server = useServer();
+  const host = server.data?.tenant;
+  const color =
+    context.tenant !== undefined && host?.key === context.tenant
+      ? host.branding?.primary_color
+      : undefined;
   return (
     <ContextProvider value={context}>
       <MeProvider value={me}>
         <Shell screens={screens} root={root}>
           <Suspense fallback={<Skeleton />}>
-            <Antd>{children}</Antd>
+            <Antd color={color}>{children}</Antd>
           </Suspense>
         </Shell>
       </MeProvider>

@@ -61,9 +61,14 @@ describe("settings of a tenant", () => {
       items: 5,
       theme: "dark",
     });
-    // Limits stay where settings are given without.
+    // Others stay.
     await app.tenants.update(two.tenant.id, { settings: { branding: { theme: "blue" } } });
-    expect((await two.call("GET", "/shown")).body).toEqual({ ...plain, items: 5, theme: "blue" });
+    expect((await two.call("GET", "/shown")).body).toEqual({
+      ...plain,
+      reports: true,
+      items: 5,
+      theme: "blue",
+    });
     expect((await app.tenants.get("one")).settings).toEqual({ registration: "open" });
   });
 

@@ -42,7 +42,7 @@ export function Enrolment({ asked, onSignedIn }: Props) {
     event.preventDefault();
     const { code } = valuesOf(event.currentTarget);
     void attempt(async () => {
-      const body = { mfa_token, totp: { token: totp?.token, code }, session: "cookie" };
+      const body = { mfa_token, totp: { token: totp?.token, code } };
       setAdded(await call("/auth/second-factor/enrolment", body));
     });
   };

@@ -122,9 +122,7 @@ function SecondFactor({ asked, onSignedIn }: FactorProps) {
   const { busy, wrong, attempt } = useAttempt();
   const { mfa_token, methods } = asked;
   const send = (factor: object) =>
-    attempt(async () =>
-      onSignedIn(await call("/auth/second-factor", { mfa_token, ...factor, ...cookie })),
-    );
+    attempt(async () => onSignedIn(await call("/auth/second-factor", { mfa_token, ...factor })));
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const code = (valuesOf(event.currentTarget).code ?? "").trim();
@@ -144,7 +142,7 @@ function SecondFactor({ asked, onSignedIn }: FactorProps) {
           onClick={() =>
             void attempt(async () => {
               const passkey = await showPasskey(asked.passkey);
-              onSignedIn(await call("/auth/second-factor", { mfa_token, passkey, ...cookie }));
+              onSignedIn(await call("/auth/second-factor", { mfa_token, passkey }));
             })
           }
         >

@@ -1,6 +1,7 @@
 /** The public entry: small, since people wait for it. It has no antd, no router and no cache. */
 import { type ComponentType, useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";
+import { useBranding } from "../lib/branding.ts";
 import { languages, setLanguage, useLanguage } from "../lib/i18n.ts";
 import { consolePath } from "../lib/place.ts";
 import type { ServerContext } from "../lib/server.ts";
@@ -51,13 +52,10 @@ function Entry() {
     call<ServerContext>("/auth/context").then(setServer, () => {});
   }, []);
   const other = languages.find((each) => each !== language) ?? "en";
-  const color = server?.tenant?.branding?.primary_color;
+  useBranding(server?.tenant?.branding?.primary_color);
   return (
     <>
-      <main
-        className="card"
-        style={typeof color === "string" ? ({ "--accent": color } as object) : {}}
-      >
+      <main className="card">
         <div className="brand">
           <img src="./favicon.svg" alt="" width={28} height={28} />
           {server?.tenant?.name ?? "Insulae"}

@@ -15,7 +15,16 @@ export interface Screen {
   readonly permission?: string;
   /** It is reached from elsewhere, and not in the menu. */
   readonly hidden?: boolean;
+  /** What the palette offers beside the screen: it opens the address. */
+  readonly actions?: readonly Action[];
   readonly load: () => Promise<{ default: ComponentType }>;
+}
+
+export interface Action {
+  readonly title: Readonly<Record<Language, string>>;
+  /** Below `/p` or `/t/<key>`: `users?new=yes`. */
+  readonly path: string;
+  readonly permission?: string;
 }
 
 export type Group = "main" | "people" | "operations" | "settings";

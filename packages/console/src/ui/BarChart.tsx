@@ -1,5 +1,6 @@
 import { useState } from "react";
-import { useLanguage } from "../lib/i18n.ts";
+import { useLanguage, useText } from "../lib/i18n.ts";
+import { texts } from "./texts.ts";
 
 export interface Point {
   /** What it is of, such as a day. */
@@ -18,6 +19,7 @@ const height = 120;
 
 /** Bars, of which one is told by the pointer or the arrow keys. */
 export function BarChart({ title, points, format }: Props) {
+  const t = useText(texts);
   const language = useLanguage();
   const [at, setAt] = useState<number>();
   const say = format ?? ((value: number) => value.toLocaleString(language));
@@ -60,6 +62,19 @@ export function BarChart({ title, points, format }: Props) {
           </g>
         ))}
       </svg>
+      <details>
+        <summary className="quiet">{t.asTable}</summary>
+        <table className="plain">
+          <tbody>
+            {points.map(({ name, value }) => (
+              <tr key={name}>
+                <th scope="row">{name}</th>
+                <td>{say(value)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </details>
     </figure>
   );
 }

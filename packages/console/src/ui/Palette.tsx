@@ -4,7 +4,8 @@ import { useState } from "react";
 import { useApiContext } from "../lib/context.tsx";
 import { useLanguage, useText } from "../lib/i18n.ts";
 import type { IconName } from "../lib/icons.ts";
-import type { Screen } from "../lib/screen.ts";
+import { useMe } from "../lib/me.ts";
+import type { Action, Screen } from "../lib/screen.ts";
 import { useDebounced } from "../lib/use-debounced.ts";
 import { useOptions } from "../lib/use-options.ts";
 import { Dialog } from "./Dialog.tsx";
@@ -34,23 +35,28 @@ export function Palette({ screens, root, onClose }: Props) {
   const navigate = useNavigate();
   const [typed, setTyped] = useState("");
   const found = useFound(useDebounced(typed.trim()), root);
+  const { permissions } = useMe();
+  const isPermitted = ({ permission }: Action) =>
+    permission === undefined || permissions.includes(permission);
   const wanted = typed.trim().toLowerCase();
   const entries: Entry[] = screens
     .filter((screen) => !screen.hidden)
-    .map((screen) => ({
-      id: screen.path,
-      icon: screen.icon,
-      name: screen.title[language],
-      about: "",
-      to: screen.path === "" ? root : `${root}/${screen.path}`,
-    }))
+    .flatMap((screen) =>
+      [screen, ...(screen.actions ?? []).filter(isPermitted)].map((each) => ({
+        id: each.path,
+        icon: screen.icon,
+        name: each.title[language],
+        about: each === screen ? "" : screen.title[language],
+        to: each.path === "" ? root : `${root}/${each.path}`,
+      })),
+    )
     .filter(({ name }) => name.toLowerCase().includes(wanted))
     .concat(found);
   const choose = (at: number) => {
     const entry = entries[at];
     if (!entry) return;
     onClose();
-    void navigate({ to: entry.to });
+    void navigate({ href: entry.to });
   };
   const list = useOptions(entries.length, choose);
   return (

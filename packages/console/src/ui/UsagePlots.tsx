@@ -1,15 +1,14 @@
 import type { Schemas } from "@insulae/client";
 import { useGet } from "../lib/api.ts";
-import { defineTexts, useLanguage, useText } from "../lib/i18n.ts";
+import { defineTexts, useText } from "../lib/i18n.ts";
 import { useFilters } from "../lib/search.ts";
 import { BarChart } from "./BarChart.tsx";
+import { Bytes, NumberText } from "./parts.tsx";
 import { Skeleton } from "./Skeleton.tsx";
 import { Empty, Problem } from "./states.tsx";
 
 const texts = defineTexts({
   en: {
-    asTable: "As a table",
-    day: "Day",
     days: (count: number) => `${count} days`,
     empty: "Nothing was measured yet",
     emptyAbout: "Usage is measured once a day.",
@@ -19,8 +18,6 @@ const texts = defineTexts({
     range: "Range",
   },
   de: {
-    asTable: "Als Tabelle",
-    day: "Tag",
     days: (count: number) => `${count} Tage`,
     empty: "Noch nichts gemessen",
     emptyAbout: "Der Verbrauch wird einmal am Tag gemessen.",
@@ -76,19 +73,6 @@ export function UsagePlots({ tenant }: { readonly tenant: string }) {
                 title={nameOf(metric)}
                 points={points.map(({ day, amount }) => ({ name: day, value: amount }))}
               />
-              <details>
-                <summary className="quiet">{t.asTable}</summary>
-                <table className="plain">
-                  <tbody>
-                    {points.map(({ day, amount }) => (
-                      <tr key={day}>
-                        <th scope="row">{day}</th>
-                        <td>{amount}</td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
-              </details>
             </div>
           ))}
         </div>
@@ -97,12 +81,15 @@ export function UsagePlots({ tenant }: { readonly tenant: string }) {
   );
 }
 
-export const nameOf = (metric: string): string => metric.replaceAll("_", " ");
+/** Bytes are told in their units, other amounts as they are. */
+function Amount({ of, value }: { readonly of: string; readonly value: number }) {
+  return of.endsWith("bytes") ? <Bytes value={value} /> : <NumberText value={value} />;
+}
+
+const nameOf = (metric: string): string => metric.replace(/_bytes$/, "").replaceAll("_", " ");
 
 export function Quotas({ quotas }: { readonly quotas: readonly Schemas["Quota"][] }) {
   const t = useText(texts);
-  const language = useLanguage();
-  const say = (value: number) => value.toLocaleString(language);
   return (
     <div className="panel" style={{ marginBottom: 16 }}>
       <h2>{t.quotas}</h2>
@@ -115,7 +102,14 @@ export function Quotas({ quotas }: { readonly quotas: readonly Schemas["Quota"][
               <div style={{ display: "flex", justifyContent: "space-between", marginBottom: 6 }}>
                 <span>{nameOf(name)}</span>
                 <span>
-                  {say(used)} {limit === null ? `(${t.noLimit})` : `${t.of} ${say(limit)}`}
+                  <Amount of={name} value={used} />{" "}
+                  {limit === null ? (
+                    <span className="quiet">({t.noLimit})</span>
+                  ) : (
+                    <>
+                      {t.of} <Amount of={name} value={limit} />
+                    </>
+                  )}
                 </span>
               </div>
               {limit !== null && (

@@ -9,6 +9,9 @@ const tokens = {
     colorError: "#cf1322",
     colorSuccess: "#237804",
     colorWarning: "#ad6800",
+    colorWarningBg: "#fffbe6",
+    colorErrorBg: "#fff1f0",
+    colorSuccessBg: "#ecf8e6",
     colorText: "#1b1f27",
     colorTextSecondary: "#565e6b",
     colorTextTertiary: "#565e6b",
@@ -24,6 +27,9 @@ const tokens = {
     colorError: "#ff7875",
     colorSuccess: "#6abe39",
     colorWarning: "#e8b339",
+    colorWarningBg: "#2b2111",
+    colorErrorBg: "#2c1618",
+    colorSuccessBg: "#16260e",
     colorText: "#e8eaee",
     colorTextSecondary: "#a3abb8",
     colorTextTertiary: "#a3abb8",
@@ -39,6 +45,8 @@ const tokens = {
 export const themeOf = (
   theme: Theme,
   { darkAlgorithm, defaultAlgorithm }: typeof antdTheme,
+  /** A tenant's own, on which white text can be read. */
+  primary?: string,
 ): ThemeConfig => ({
   zeroRuntime: true,
   hashed: false,
@@ -53,6 +61,7 @@ export const themeOf = (
   },
   token: {
     ...tokens[theme],
+    ...(primary && { colorPrimary: primary }),
     borderRadius: 8,
     fontFamily: "var(--sans)",
     fontFamilyCode: "var(--mono)",

@@ -5,16 +5,26 @@ import { App, theme as antdTheme, ConfigProvider } from "antd";
 import deDE from "antd/locale/de_DE";
 import enUS from "antd/locale/en_US";
 import { type ReactNode, useMemo } from "react";
+import { useBranding } from "../lib/branding.ts";
+import { legible } from "../lib/color.ts";
 import { useLanguage } from "../lib/i18n.ts";
 import { useTheme } from "../lib/theme.ts";
 import { themeOf } from "./antd-theme.ts";
 
 const overlays = () => document.getElementById("overlays") ?? document.body;
 
-export default function Antd({ children }: { readonly children: ReactNode }) {
+interface Props {
+  /** The tenant's own colour, if it has one. */
+  readonly color: unknown;
+  readonly children: ReactNode;
+}
+
+export default function Antd({ color, children }: Props) {
+  useBranding(color);
+  const primary = legible(color, "#ffffff");
   const theme = useTheme();
   const language = useLanguage();
-  const config = useMemo(() => themeOf(theme, antdTheme), [theme]);
+  const config = useMemo(() => themeOf(theme, antdTheme, primary), [theme, primary]);
   return (
     <ConfigProvider
       theme={config}

@@ -78,7 +78,6 @@ export function Pill({ kind = "neutral", title, children }: PillProps) {
   );
 }
 
-/** @public */
 export function NumberText({ value }: { readonly value: number | null | undefined }) {
   const language = useLanguage();
   if (value === null || value === undefined) return <span className="quiet">–</span>;

@@ -1,5 +1,5 @@
 /** An application as the CLI finds, migrates, serves and reloads it. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -142,15 +142,41 @@ test.each([
   ["throws", 'throw new Error("too early");', "too early"],
   ["lacks a module", 'import "./absent.ts";', "absent.ts"],
   ["has a slip in another file", 'import "./slip.ts";', "slip.ts:2"],
+  ["has a slip in the TypeScript of another file", 'import "./slip-type.ts";', "slip-type.ts:3"],
+  ["has an enum in another file", 'import "./enum.ts";', "enum Colour { Red }"],
+  ["imports what another file lacks", 'import "./lacking.ts";', "lacking.ts:2"],
+  ["has broken JSON", 'import "./broken.json" with { type: "json" };', "broken.json"],
+  ["never settles", "await new Promise(() => {});", "never settles"],
+  ["ends the process", "process.exit(0);", "process.exit"],
   ["has features that are none", 'export default { features: "no" };', "features"],
 ])("an application that %s is reported, with its file", async (_what, text, expected) => {
   write("slip.ts", "const a = 1;\nconst a = 2;\n");
+  write("slip-type.ts", "export const a = 1;\n\nconst = 3;\n");
+  write("enum.ts", "export const a = 1;\nenum Colour { Red }\n");
+  write("lacking.ts", 'export const a = 1;\nimport { nothing } from "./slip-free.ts";\n');
+  write("slip-free.ts", "export const fine = 1;\n");
+  write("broken.json", '{ "a": 1,, }');
   write("broken.config.ts", text);
   const refused = await insulae(project, "migrate status --app broken.config.ts");
   expect(refused).toMatchObject({ code: 1, stdout: "" });
   expect(refused.stderr).toContain("broken.config.ts");
   expect(refused.stderr).toContain(expected);
+  expect(refused.stderr).not.toContain("node:internal");
 });
+
+test.each(["await new Promise(() => {});", "process.exit(0);"])(
+  "an installed command that loads `%s` has done nothing, and fails",
+  async (text) => {
+    write("ending.config.ts", text);
+    const bin = fileURLToPath(new URL("./bin.ts", import.meta.url));
+    const args = ["migrate", "up", "--json", "--app", "ending.config.ts"];
+    const { status, stdout } = spawnSync(process.execPath, [bin, ...args], {
+      cwd: project,
+      encoding: "utf8",
+    });
+    expect([status, JSON.parse(stdout).error.code]).toEqual([1, "application_not_loaded"]);
+  },
+);
 
 test("in a subfolder, the stock server is not used by mistake", async () => {
   const refused = await insulae(join(project, "migrations"), "migrate status");

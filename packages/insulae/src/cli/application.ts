@@ -54,16 +54,23 @@ const isFile = (path: string): boolean =>
 
 /**
  * @param file undefined: the stock server
+ * @param onEnd called if the process ends before the file has been loaded
  * @throws CommandError `application_not_loaded` with the problem and its place in the file
  */
-export async function loadApplication(file: string | undefined): Promise<Application> {
+export async function loadApplication(
+  file: string | undefined,
+  onEnd: (error: CommandError) => void,
+): Promise<Application> {
   if (file === undefined) return (await import("../app/application.ts")).stockApplication;
   refuseOtherCopy(file);
   let loaded: { readonly default?: unknown };
+  const settled = reportEndWhileLoading(file, onEnd);
   try {
     loaded = await import(pathToFileURL(file).href);
   } catch (error) {
     throw notLoaded(file, `could not be loaded:\n${describe(file, error)}`);
+  } finally {
+    settled();
   }
   const { default: application } = loaded;
   if (isApplication(application)) {
@@ -88,18 +95,41 @@ const isApplication = (value: unknown): value is Application =>
 /** The message with the stack frames of the application's own code. */
 function describe(file: string, error: unknown): string {
   if (!(error instanceof Error)) return inspect(error);
-  const lines = (error.stack ?? "").split("\n").filter((line) => !/^\s+at .*\(?node:/.test(line));
-  const frames = lines.filter((line) => /^\s+at /.test(line)).slice(0, 4);
-  // A syntax error has its location above the message, if anywhere, and no frames.
-  if (error instanceof SyntaxError && frames.length === 0) return placeOf(file, lines);
-  return [error.message, ...frames].join("\n");
+  const stack = error.stack ?? "";
+  const [theirs = ""] = stack.split(/^\s+at async loadApplication /m);
+  const frames = theirs.split("\n").filter((line) => /^\s+at (?!.*\(?node:)/.test(line));
+  if (error instanceof SyntaxError && frames.length === 0) {
+    // Its location, if it has one, is above the message. Otherwise only Node's own report has it.
+    const place = placeIn(stack) ?? placeIn(reportOf(file));
+    if (place !== undefined) return `${place}\n${error.message}`;
+  }
+  return [error.message, ...frames.slice(0, 4)].join("\n");
 }
 
-/** Finds the location of a syntax error by running the file: only Node's own report has it. */
-function placeOf(file: string, lines: readonly string[]): string {
-  const { stderr } = spawnSync(process.execPath, [file], { encoding: "utf8", timeout: 10_000 });
-  const place = stderr.split("\n\n")[0] ?? "";
-  return place.includes(":") ? `${place}\n${lines.at(-1)}` : lines.slice(0, 8).join("\n");
+/** What Node reports when it runs the file; of one that can't be parsed, nothing is run. */
+const reportOf = (file: string): string =>
+  spawnSync(process.execPath, [file], { encoding: "utf8", timeout: 10_000 }).stderr;
+
+/** The file and line, the line's text, and the marks below it. */
+const placeIn = (report: string): string | undefined =>
+  /^(?:file:\/\/|\/|[A-Za-z]:\\)[^\n]*:\d+\n(?:[^\n]*\n){1,5}?\s*\^+$/m.exec(report)?.[0];
+
+/**
+ * Makes it a failure if the process ends while the file is being loaded: otherwise a command that
+ * has done nothing would count as a success.
+ *
+ * @returns to be called once the file has been loaded
+ */
+function reportEndWhileLoading(file: string, report: (error: CommandError) => void): () => void {
+  let cause = "it calls process.exit";
+  const onIdle = () => {
+    cause = "an await at its top level never settles";
+  };
+  const onExit = () => {
+    report(notLoaded(file, `did not finish loading: ${cause}.`));
+  };
+  process.once("beforeExit", onIdle).once("exit", onExit);
+  return () => void process.off("beforeExit", onIdle).off("exit", onExit);
 }
 
 /**

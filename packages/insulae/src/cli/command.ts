@@ -57,7 +57,7 @@ export async function runCommand(
       note,
       applicationFile,
       application() {
-        application ??= loadApplication(applicationFile);
+        application ??= loadApplication(applicationFile, (error) => printFailure(error, json));
         return application;
       },
     });

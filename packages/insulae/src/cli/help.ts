@@ -66,8 +66,8 @@ export const examples = {
   migrate: [
     ["insulae migrate status", "pending migrations by placement"],
     ["insulae migrate up", "can be repeated; applies what is missing"],
-    ["insulae migrate new add_vat_id --feature contacts", "the next file in its folder"],
-    ["insulae migrate down --feature contacts --all", "while you develop a migration"],
+    ["insulae migrate new add_due_date --feature tasks", "the next file in its folder"],
+    ["insulae migrate down --feature tasks --all", "while you develop a migration"],
   ],
   jobs: [
     ["insulae jobs list --state parked", "failed jobs without retries left, and why"],

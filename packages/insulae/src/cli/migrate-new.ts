@@ -1,7 +1,6 @@
 import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Application } from "../app/app-api.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 
@@ -18,7 +17,7 @@ export interface NewMigrationOptions {
  * @param name what it does, such as `add_vat_id`; spaces and dashes become underscores
  */
 export async function newMigration(
-  { application }: Pick<CommandContext, "application">,
+  context: Context,
   name: string,
   { feature, featureDir }: NewMigrationOptions,
 ): Promise<Result> {
@@ -36,17 +35,19 @@ export async function newMigration(
     throw new CommandError("name_invalid", message, exitCodes.usage);
   }
   const migrations =
-    feature === undefined
-      ? await folderIn(featureDir ?? "")
-      : folderOf(await application(), feature);
+    feature === undefined ? await folderIn(featureDir ?? "") : await folderOf(context, feature);
   const number = String((await lastNumber(migrations)) + 1).padStart(4, "0");
   const file = join(migrations, `${number}_${words}.sql`);
   await writeFile(file, contentOf(words), { flag: "wx" });
   return {
     document: { file, number: Number(number) },
-    text: `${file}\nEdit it, then run: insulae migrate up`,
+    text: `${file}\n${feature === undefined ? nextOfFolder : nextOfFeature}`,
   };
 }
+
+const nextOfFeature = "Edit it, then run: npx insulae migrate up";
+const nextOfFolder =
+  "Edit it, see that the feature names this folder in `migrations` and is in the `features` of insulae.config.ts, then run: npx insulae migrate up";
 
 async function folderIn(featureDir: string): Promise<string> {
   const given = resolve(featureDir);
@@ -60,15 +61,45 @@ async function folderIn(featureDir: string): Promise<string> {
   return migrations;
 }
 
-function folderOf({ features }: Application, name: string): string {
-  const migrations = features.find((feature) => feature.name === name)?.migrations;
-  if (migrations) return fileURLToPath(migrations);
-  const known = features.filter((feature) => feature.migrations).map((feature) => feature.name);
+type Context = Pick<CommandContext, "application" | "applicationFile">;
+
+async function folderOf({ application, applicationFile }: Context, name: string): Promise<string> {
+  const { features } = await application().catch(adviseFolder);
+  const withMigrations = features.flatMap(({ name: known, migrations }) =>
+    migrations ? [{ known, folder: fileURLToPath(migrations) }] : [],
+  );
+  const found = withMigrations.find(({ known }) => known === name);
+  if (found && !isInPackage(found.folder, applicationFile)) return found.folder;
+  const own = withMigrations
+    .filter(({ folder }) => !isInPackage(folder, applicationFile))
+    .map(({ known }) => known);
+  const yours = own.length === 0 ? "none of your own" : own.join(", ");
+  if (found) {
+    throw new CommandError(
+      "feature_of_package",
+      `The feature ${name} is in an installed package (${found.folder}), where your migration would be lost with the next installation. Name a feature of your own (there is ${yours}), or use --feature-dir <folder> for a new one.`,
+      exitCodes.usage,
+    );
+  }
   throw new CommandError(
     "feature_not_found",
-    `The application has no feature ${name} with migrations; it has ${known.join(", ")}. For its first migration use --feature-dir <folder>.`,
+    `The application has no feature ${name} with migrations; it has ${yours}. For its first migration use --feature-dir <folder>.`,
     exitCodes.usage,
   );
+}
+
+/** Insulae's own features are somebody else's as well, unless this is Insulae itself. */
+const isInPackage = (folder: string, applicationFile: string | undefined): boolean =>
+  folder.split(sep).includes("node_modules") ||
+  (applicationFile !== undefined && folder.startsWith(ownCode));
+
+const ownCode = fileURLToPath(new URL("..", import.meta.url));
+
+function adviseFolder(error: unknown): never {
+  if (!(error instanceof CommandError)) throw error;
+  const advice =
+    "To create a migration before the application can be loaded, use --feature-dir <folder> in place of --feature.";
+  throw new CommandError(error.code, `${error.message}\n${advice}`, error.exitCode);
 }
 
 async function lastNumber(folder: string): Promise<number> {

@@ -4,7 +4,7 @@ import { withOwner, withOwnerOnce } from "../kernel/engine/connect.ts";
 import type { Placement } from "../kernel/model/tenant.ts";
 import { label, type MigrationPlan, MigrationRefused } from "../kernel/schema/ledger.ts";
 import { placementPlans } from "../kernel/schema/migrator.ts";
-import { asOwner, mainPlans } from "../kernel/tenancy/main-server.ts";
+import { asOwner, controlPlans } from "../kernel/tenancy/main-server.ts";
 import { byDatabase, listPlacements } from "../kernel/tenancy/migrate-all.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { exitCodes, explain } from "./failure.ts";
@@ -50,9 +50,7 @@ export const migrateStatus = (context: CommandContext): Promise<Result> =>
 export const controlPlaneDue = ({ main, connect, migrations }: Installation) =>
   withOwner(connect, { serverId: main.id, database: main.database }, (client) =>
     asOwner(client, async () =>
-      (await mainPlans(client, migrations))
-        .filter(({ schema }) => schema === "app" || schema === "control")
-        .flatMap(({ pending }) => pending.map(label)),
+      (await controlPlans(client, migrations)).flatMap(({ pending }) => pending.map(label)),
     ),
   );
 

@@ -79,7 +79,7 @@ export const updateTenant = (
   { name, plan, registration }: TenantChangesOptions,
 ): Promise<Result> =>
   withServices(context, "change", async ({ platform }) => {
-    const { id, settings } = await platform.tenants.get(reference);
+    const { id } = await platform.tenants.get(reference);
     if (name === undefined && plan === undefined && registration === undefined) {
       const message = "Nothing to change. Give --name, --plan or --registration.";
       throw new CommandError("usage", message, exitCodes.usage);
@@ -87,7 +87,7 @@ export const updateTenant = (
     const tenant = await platform.tenants.update(id, {
       name,
       plan,
-      settings: registration && { ...settings, registration },
+      settings: registration && { registration },
     });
     await note(platform, "tenant.updated", tenant);
     return oneTenant(tenant);

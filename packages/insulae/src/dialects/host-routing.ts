@@ -158,6 +158,7 @@ const openRoutes = (r: RouteBuilder<Tables>["absolute"]) => [
     {
       permission: "public",
       context: "core",
+      forCaller: true,
       audit: "tenant.created",
       summary: "Registers a tenant with its hosts",
       body: Type.Object({

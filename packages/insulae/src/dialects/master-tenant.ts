@@ -166,6 +166,7 @@ export const masterTenant = feature<UserTables>("master-tenant", {
       {
         permission: "public",
         context: "core",
+        forCaller: true,
         audit: "tenant.created",
         summary: "Creates a tenant with its own database",
         body: Type.Object({

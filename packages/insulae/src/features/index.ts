@@ -22,6 +22,7 @@ import { memberships } from "./memberships/memberships.feature.ts";
 import { notifications } from "./notifications/notifications.feature.ts";
 import { orders } from "./orders/orders.feature.ts";
 import { outbox } from "./outbox/outbox.feature.ts";
+import { platformAccounts } from "./platform-accounts/platform-accounts.feature.ts";
 import { products } from "./products/products.feature.ts";
 import { quotas } from "./quotas/quotas.feature.ts";
 import { roles } from "./roles/roles.feature.ts";
@@ -46,6 +47,7 @@ export const coreFeatures: readonly Feature[] = [
   tenants,
   servers,
   isolation,
+  platformAccounts,
   users,
   roles,
   factors,

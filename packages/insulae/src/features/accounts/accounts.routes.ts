@@ -67,7 +67,7 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
       audit: "auth.logged_in",
       summary: "Logs in with an e-mail or a username",
       description:
-        "If the request names a tenant (by host, header or `tenant`), this logs in a user of that tenant; otherwise it logs in an account. An account in exactly one tenant gets a token for that tenant. Any other account gets a token for the platform and the list `tenants` to switch to.",
+        "If the request names a tenant (by host, header or `tenant`), this logs in a user of that tenant; otherwise it logs in an account. An account in exactly one tenant gets a token for that tenant, unless `tenant` is null. Any other account gets a token for the platform and the list `tenants` to switch to.",
       body: LogIn,
       unknownTenant: ({ platform, request, audit, log, body }) =>
         refuseLogIn({ platform, request, audit, log }, credentialsOf(body).password),
@@ -79,7 +79,7 @@ export const accountRoutes = (r: RouteBuilder<Record<never, never>>) => [
       const where = await tenantOf(platform, tenant, body.tenant);
       const browser = body.session === "cookie" ? header : undefined;
       const context = { platform, request, browser, audit, log };
-      return logIn(context, where, credentials);
+      return logIn(context, where, credentials, { core: body.tenant === null });
     },
   ),
 

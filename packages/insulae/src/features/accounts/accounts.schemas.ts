@@ -34,10 +34,14 @@ export const LogIn = Type.Object(
     email: Type.Optional(Email),
     username: Type.Optional(Username),
     password: Type.String({ minLength: 1, maxLength: maxPasswordLength }),
-    tenant: Type.Optional(TenantReference),
+    tenant: Type.Optional(nullable(TenantReference)),
     session: Type.Optional(SessionChoice),
   },
-  { $id: "LogIn", description: "With `email` or `username`." },
+  {
+    $id: "LogIn",
+    description:
+      "With `email` or `username`. `tenant: null` logs in an account at the platform, outside all tenants.",
+  },
 );
 
 export const Switch = Type.Object(

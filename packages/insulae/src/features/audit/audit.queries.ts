@@ -1,4 +1,4 @@
-import { type Kysely, sql } from "kysely";
+import { type Kysely, type RawBuilder, sql } from "kysely";
 import type { AuditOutcome } from "../../kernel/audit/audit.ts";
 import { chainPlatformLog } from "../../kernel/audit/platform-chain.ts";
 import { type Given, given, type Params, statement } from "../../kernel/data/statement.ts";
@@ -14,6 +14,8 @@ type Db = Kysely<AuditTables>;
 /** Filters for the list and the export. */
 export interface AuditFilter {
   readonly action?: string | undefined;
+  /** How the action begins. */
+  readonly actionPrefix?: string | undefined;
   readonly outcome?: AuditOutcome | undefined;
   /** The id of the actor. */
   readonly actor?: string | undefined;
@@ -44,8 +46,27 @@ const columns = [
   "hash",
 ] as const;
 
+const hashedFields = [
+  sql`seq::text`,
+  sql`id::text`,
+  sql`to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`,
+  ...["action", "outcome", "actor_kind", "actor_id", "actor_name", "impersonator"].map(sql.ref),
+  ...["target_type", "target_id", "ip", "user_agent", "request_id"].map(sql.ref),
+  sql`detail::text`,
+  sql`previous_hash`,
+];
+
+/** The text that an entry's hash is of, as `app.audit_hash` makes it. */
+const hashedText = (chain: RawBuilder<unknown>) => {
+  const parts = [chain, ...hashedFields].map(
+    (field) => sql`coalesce(octet_length(${field}) || ':' || ${field} || ',', '-')`,
+  );
+  return sql<string>`${sql.join(parts, sql` || `)}`.as("hashed");
+};
+
 /** The statements for one of the two logs. */
 function auditQueries(table: "audit_log" | "control.audit_log") {
+  const chain = table === "audit_log" ? sql`tenant_id::text` : sql`'platform'`;
   const matching = (db: Db, p: Params<AuditFilter>) => {
     // Both tables have the same columns.
     let entries = db
@@ -54,6 +75,9 @@ function auditQueries(table: "audit_log" | "control.audit_log") {
       // Skip platform entries that have not been chained yet.
       .where("seq", "is not", null);
     if (given(p.action)) entries = entries.where("action", "=", p.action);
+    if (given(p.actionPrefix)) {
+      entries = entries.where(sql<boolean>`starts_with(action, ${p.actionPrefix})`);
+    }
     if (given(p.outcome)) entries = entries.where("outcome", "=", p.outcome);
     if (given(p.actor)) entries = entries.where("actor_id", "=", p.actor);
     if (given(p.target)) entries = entries.where("target_id", "=", p.target);
@@ -63,9 +87,13 @@ function auditQueries(table: "audit_log" | "control.audit_log") {
   };
 
   const newest = statement(
-    (db: Db, p: Params<AuditFilter & { limit: number; before?: string | undefined }>) => {
-      const page = matching(db, p).orderBy("seq", "desc").limit(p.limit);
-      return given(p.before) ? page.where("seq", "<", p.before) : page;
+    (
+      db: Db,
+      p: Params<AuditFilter & { hashed?: boolean; limit: number; before?: string | undefined }>,
+    ) => {
+      const entries = matching(db, p).orderBy("seq", "desc").limit(p.limit);
+      const page = given(p.before) ? entries.where("seq", "<", p.before) : entries;
+      return given(p.hashed) ? page.select(hashedText(chain)) : page.select([]);
     },
   );
 

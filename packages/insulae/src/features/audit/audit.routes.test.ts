@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { App } from "../../app/app-api.ts";
 import { addMember, createMember, type TestMember } from "../../testing/fixtures.ts";
@@ -60,6 +61,42 @@ describe("the list", () => {
     await admin.call("POST", "/users", { email: "somebody@example.com" });
     const mine = (await admin.call("GET", `/audit?actor=${admin.userId}&action=user.created`)).body;
     expect(mine.items).toMatchObject([{ actor_kind: "user", action: "user.created" }]);
+  });
+
+  test("is filtered by the beginning of actions", async () => {
+    await audited("prefix.one", 1);
+    await audited("prefix.two", 1);
+    await audited("prefixed.not", 1);
+    const { body } = await admin.call("GET", "/audit?action=prefix.*");
+    expect(body.items.map(({ action }: { action: string }) => action)).toEqual([
+      "prefix.two",
+      "prefix.one",
+    ]);
+    const { body: literal } = await admin.call("GET", "/audit?action=pref%25.*");
+    expect(literal.items).toEqual([]);
+  });
+
+  test("gives the text that was hashed, from which anybody can compute the hash", async () => {
+    await app.audit({
+      tenant: admin.tenant,
+      action: "page.hashed",
+      detail: { text: "Zoë, 1:2,", number: 1.5 },
+    });
+    const token = await platformAdmin();
+    const platform = await app.inject({
+      method: "GET",
+      url: "/api/v1/platform/audit?hashed=true",
+      headers: { authorization: `Bearer ${token}` },
+    });
+    const { body } = await admin.call("GET", "/audit?hashed=true");
+    for (const items of [body.items, platform.json().items]) {
+      expect(items.length).toBeGreaterThan(0);
+      for (const { hashed, hash } of items) {
+        expect(createHash("sha256").update(hashed).digest("hex")).toBe(hash);
+      }
+    }
+    const { body: plain } = await admin.call("GET", "/audit");
+    expect(plain.items[0]).not.toHaveProperty("hashed");
   });
 
   test("and the export are for admins only", async () => {

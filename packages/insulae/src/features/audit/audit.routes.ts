@@ -33,12 +33,22 @@ const AuditEntry = Type.Object(
     hash: Type.String({
       description: "SHA-256 of the entry and the previous entry's hash, in hexadecimal.",
     }),
+    hashed: Type.Optional(
+      Type.String({ description: "With `hashed=true`: the text that `hash` is of, in UTF-8." }),
+    ),
   },
   { $id: "AuditEntry" },
 );
 
 const filters = {
-  action: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
+  action: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 100,
+      description: "An action, or all that begin alike: `user.*`.",
+      examples: ["user.deleted", "user.*"],
+    }),
+  ),
   outcome: Type.Optional(AuditEntry.properties.outcome),
   actor: Type.Optional(Type.String({ maxLength: 100, description: "The id of the actor." })),
   target: Type.Optional(
@@ -52,7 +62,12 @@ const idIn = (text: string | undefined) =>
   text !== undefined && /^[0-9A-F-]{36}$/i.test(text) ? text.toLowerCase() : text;
 
 const Filter = Type.Object(filters);
-const List = pageQuery(filters);
+const List = pageQuery({
+  ...filters,
+  hashed: Type.Optional(
+    Type.Boolean({ description: "Adds to each entry the text that its hash is of." }),
+  ),
+});
 
 const Lines = mediaText("application/x-ndjson", {
   description: "One entry per line, as JSON, oldest first.",
@@ -61,10 +76,14 @@ const Lines = mediaText("application/x-ndjson", {
 const respell = textRespellerOf(Type.Array(AuditEntry));
 
 const filterOf = ({ action, outcome, actor, target, from, to }: Static<typeof Filter>) => ({
-  ...{ action, outcome, from, to },
+  ...(action?.endsWith(".*") ? { actionPrefix: action.slice(0, -1) } : { action }),
+  ...{ outcome, from, to },
   actor: idIn(actor),
   target: idIn(target),
 });
+
+/** Present or absent: a statement has a form for either. */
+const withHashed = ({ hashed }: { readonly hashed?: boolean }) => (hashed ? { hashed } : {});
 
 const pageOptions = ({ limit, cursor }: Page) => ({
   limit,
@@ -82,7 +101,11 @@ export const auditRoutes = (r: RouteBuilder<AuditTables>) => [
       response: pageOf(AuditEntry),
     },
     ({ db, query, page }) =>
-      tenantAudit.newest.page(db, { ...filterOf(query), before: page.after[0] }, pageOptions(page)),
+      tenantAudit.newest.page(
+        db,
+        { ...filterOf(query), ...withHashed(query), before: page.after[0] },
+        pageOptions(page),
+      ),
   ),
 
   r.get(
@@ -113,7 +136,7 @@ export const auditRoutes = (r: RouteBuilder<AuditTables>) => [
     async ({ platform, query, page }) =>
       platformAudit.newest.page(
         await platformLog(platform.control),
-        { ...filterOf(query), before: page.after[0] },
+        { ...filterOf(query), ...withHashed(query), before: page.after[0] },
         pageOptions(page),
       ),
   ),

@@ -5,6 +5,7 @@ import { resetRoutes } from "./reset.routes.ts";
 import { secondStepRoutes } from "./second-step.routes.ts";
 
 export { reauthenticationRequired, requireFreshProof } from "./own-factors.ts";
+export { accountNotFound } from "./reset.routes.ts";
 
 /** Second factors (TOTP, passkeys, recovery codes), and log-in with a passkey alone. */
 export const factors = feature("factors", {

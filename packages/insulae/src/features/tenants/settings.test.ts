@@ -1,4 +1,5 @@
 /** What a tenant's settings may be, who may change which, and what the audit log says of it. */
+import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { addMember, createMember, type TestMember } from "../../testing/fixtures.ts";
 import { createTestApp } from "../../testing/index.ts";
@@ -61,6 +62,48 @@ describe("settings of more than 32 KiB are refused", () => {
   });
 });
 
+describe("a change of some settings", () => {
+  const branding = { name: "Acme" };
+  const custom = { colour: "red" };
+  const path = () => `/tenants/${owner.tenant.id}`;
+  const settingsOf = async () => (await app.tenants.get(owner.tenant.id)).settings;
+
+  beforeAll(() =>
+    app.tenants.update(owner.tenant.id, {
+      settings: { registration: "closed", branding, custom: { other: 1 } },
+      replaceSettings: true,
+    }),
+  );
+  afterAll(() =>
+    app.tenants.update(owner.tenant.id, {
+      settings: { registration: "open" },
+      replaceSettings: true,
+    }),
+  );
+
+  test("by PATCH, or by code, leaves the others", async () => {
+    const patched = await owner.call("PATCH", path(), { settings: { custom } });
+    expect(patched.body.settings).toEqual({ registration: "closed", branding, custom });
+    await app.tenants.update(owner.tenant.id, { settings: { features: { reports: true } } });
+    expect(await settingsOf()).toMatchObject({ registration: "closed", branding, custom });
+    await owner.call("PATCH", path(), { settings: { branding: { color: "#123456" } } });
+    expect(await settingsOf()).toMatchObject({ branding: { color: "#123456" }, custom });
+    expect((await settingsOf()).branding).not.toHaveProperty("name");
+  });
+
+  test("can't add up to more than the limit", async () => {
+    const half = texts(9, 1_000);
+    expect((await owner.call("PATCH", path(), { settings: { custom: half } })).status).toBe(200);
+    const reply = await owner.call("PATCH", path(), { settings: { branding: half } });
+    expect(reply).toMatchObject({ status: 413, body: { code: "tenant_settings_too_large" } });
+  });
+
+  test("by PUT replaces them all", async () => {
+    await owner.call("PUT", path(), { settings: { branding } });
+    expect(await settingsOf()).toEqual({ branding });
+  });
+});
+
 test("the audit log says which settings were changed, not what all of them are", async () => {
   const path = `/tenants/${owner.tenant.id}`;
   const settings = { registration: "closed", branding: texts(10, 1_000) };
@@ -93,14 +136,18 @@ describe("whoever may change the settings, but not what users may,", () => {
     [{ registration: "closed" }, { registration: "open" }],
     [{ registration: "closed" }, {}], // which is open in development
     [{ registration: "open", password_login: "off" }, { registration: "open" }],
+    [{ registration: "open", password_login: "off" }, { password_login: "on" }],
     [{ email_verification: "required" }, { email_verification: "optional" }],
   ])("of %j makes no %j", async (before, after) => {
-    await app.tenants.update(owner.tenant.id, { settings: before });
-    for (const method of ["PATCH", "PUT"] as const) {
-      const path = `/tenants/${owner.tenant.id}`;
-      const reply = await manager.call(method, path, { settings: after });
-      expect(reply).toMatchObject({ status: 403, body: { code: "role_above_own" } });
-    }
+    await app.tenants.update(owner.tenant.id, { settings: before, replaceSettings: true });
+    const refused = { status: 403, body: { code: "role_above_own" } };
+    const path = `/tenants/${owner.tenant.id}`;
+    expect(await manager.call("PUT", path, { settings: after })).toMatchObject(refused);
+    // A setting that PATCH is not given stays.
+    const changesNothing = isDeepStrictEqual({ ...before, ...after }, before);
+    expect(await manager.call("PATCH", path, { settings: after })).toMatchObject(
+      changesNothing ? { status: 200 } : refused,
+    );
     const { settings } = await app.tenants.get(owner.tenant.id);
     expect(settings).toEqual(before);
   });

@@ -130,6 +130,8 @@ describe("the list of tenants", () => {
       expect(await read({ order, status: "deleted" }), order).toBeLessThan(400);
       expect(await read({ order, search: "many-4711" }), order).toBeLessThan(100);
       expect(await read({ order, search: "host-47" }), order).toBeLessThan(1_000);
+      // At most 1,000 of each of key, name and host.
+      expect(await read({ order, search: "many", after: undefined }), order).toBeLessThan(4_000);
       expect(await read({ order, search: "nothing at all" }), order).toBeLessThan(100);
       expect(await read({ order, plan: "gold" }), order).toBeLessThan(100);
     }

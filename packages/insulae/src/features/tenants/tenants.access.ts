@@ -141,7 +141,8 @@ export async function makeTenant(
   if (config.env === "production") {
     if (!user) {
       throw permissionDenied({
-        detail: "In production only an account can create a tenant. Register one first.",
+        detail:
+          "In production only an account can create a tenant. Register one, or sign in to yours.",
       });
     }
     refuseUnlessAdmin(user, wanted.plan, wanted.server, wanted.hosts, wanted.settings?.limits);

@@ -1,5 +1,6 @@
 import { feature } from "../../kernel/feature/feature.ts";
 import { hostRoutes } from "./hosts.routes.ts";
+import { platformTenantRoutes } from "./platform-tenant.routes.ts";
 import { tenantRoutes } from "./tenants.routes.ts";
 
 export { isolationNotPermitted, isPlatformAdmin, makeTenant, tenantFor } from "./tenants.access.ts";
@@ -15,5 +16,5 @@ export const tenants = feature("tenants", {
       aliases: ["ManageTenant"],
     },
   },
-  routes: (r) => [...tenantRoutes(r), ...hostRoutes(r)],
+  routes: (r) => [...tenantRoutes(r), ...hostRoutes(r), ...platformTenantRoutes(r)],
 });

@@ -72,10 +72,11 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "public",
       context: "core",
+      forCaller: true,
       audit: "tenant.created",
       summary: "Creates a tenant",
       description:
-        "In development anybody may create one. In production it takes an account, which then owns the tenant and is its first user, with the role `owner`. The installation limits how many tenants an account may own (`TENANTS_PER_ACCOUNT`) and the isolation that a plan allows (`PLAN_ISOLATIONS`); platform administrators are exempt.",
+        "In development anybody may create one: without a credential it belongs to no account. In production it takes an account, which then owns the tenant and is its first user, with the role `owner`. The installation limits how many tenants an account may own (`TENANTS_PER_ACCOUNT`) and the isolation that a plan allows (`PLAN_ISOLATIONS`); platform administrators are exempt.",
       body: NewTenantBody,
       bodyLimit,
       response: { 201: TenantView },
@@ -137,6 +138,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
         context: "any",
         audit: "tenant.changed",
         summary: "Changes a tenant's name, settings or (platform administrators) plan",
+        description: `${method === "put" ? "The settings that you give replace all others" : "A setting or group of settings (`features`, `branding`, …) that you give replaces the one of its name; the others stay"}. \`limits\` stay unless given.`,
         params: TenantParams,
         body: TenantChangesBody,
         bodyLimit,
@@ -148,6 +150,7 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
       },
       async ({ platform, user, params, body, audit, precondition, log }) => {
         const tenant = await tenantFor(platform, user, params.id, "tenants:manage");
+        const replaceSettings = method === "put";
         const { limits, ...settings } = body.settings ?? {};
         // Sending back unchanged limits is not a change.
         const same = isDeepStrictEqual(limits, tenant.settings.limits);
@@ -157,11 +160,14 @@ export const tenantRoutes = (r: RouteBuilder<Record<never, never>>) => [
           tenant.id,
           {
             ...body,
+            replaceSettings,
             ...(body.settings && { settings: { ...settings, ...(!same && limits && { limits }) } }),
           },
           (current) => {
             precondition?.(viewOf(current));
-            if (body.settings) refuseGivingMore(platform, user, current, settings);
+            if (!body.settings) return;
+            const wanted = replaceSettings ? settings : { ...current.settings, ...settings };
+            refuseGivingMore(platform, user, current, wanted);
           },
         );
         const detail = changesOf(tenant, changed);

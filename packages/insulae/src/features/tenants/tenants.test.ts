@@ -125,7 +125,10 @@ describe("a tenant that an account makes", () => {
       limits,
     });
     expect((await change(owner, { limits: {} })).status).toBe(403);
-    expect((await change(admin, { limits: {} })).body.settings).toEqual({ limits: {} });
+    expect((await change(admin, { limits: {} })).body.settings).toEqual({
+      registration: "closed",
+      limits: {},
+    });
   });
 
   test("does not get a plan from its owner", async () => {
@@ -135,6 +138,59 @@ describe("a tenant that an account makes", () => {
       body: { plan: "premium" },
     });
     expect(raised.status).toBe(403);
+  });
+});
+
+describe("somebody whose credential is not an account's", () => {
+  const email = "one-tenant@example.com";
+  let inTenant: string;
+  const make = (token: string, key: string) =>
+    call("POST", "/tenants", { token, body: { key, name: "Second" } });
+
+  beforeAll(async () => {
+    await call("POST", "/tenants", {
+      token: await newAccount(email),
+      body: { key: "only", name: "Only" },
+    });
+    inTenant = (await call("POST", "/auth/login", { body: { email, password } })).body.access_token;
+  });
+
+  test("makes no tenant that would belong to nobody, and is told how to make their own", async () => {
+    const refused = await make(inTenant, "second");
+    expect([refused.status, refused.body.code]).toEqual([401, "wrong_context"]);
+    expect(refused.body.detail).toContain("POST /api/v1/auth/switch");
+    for (const [path, body] of [
+      ["/tenants", { id: "second", name: "Second" }],
+      ["/admin/tenants", { tenant_id: "second", hosts: ["second.example.com"] }],
+    ] as const) {
+      const headers = { authorization: `Bearer ${inTenant}` };
+      const reply = await app.inject({ method: "POST", url: path, headers, payload: body });
+      expect(reply.statusCode, reply.body).toBe(401);
+    }
+    expect((await make("expired-or-forged", "second")).status).toBe(401);
+    expect(await app.tenants.find("second")).toBeUndefined();
+
+    const switched = await call("POST", "/auth/switch", {
+      token: inTenant,
+      body: { tenant: null },
+    });
+    expect((await make(switched.body.access_token, "second")).body.owner_account_id).toBe(
+      switched.body.user.id,
+    );
+  });
+
+  test("signs in to their account with a tenant of null", async () => {
+    const body = { email: "one-more@example.com", password };
+    await call("POST", "/tenants", {
+      token: await newAccount(body.email),
+      body: { key: "single", name: "Single" },
+    });
+    const own = await call("POST", "/auth/login", { body: { ...body, tenant: null } });
+    expect(own.body.tenant).toBeNull();
+    const made = await make(own.body.access_token, "third");
+    expect(made.body.owner_account_id).toBe(own.body.user.id);
+    const elsewhere = { tenant: "single", body: { ...body, tenant: null } };
+    expect((await call("POST", "/auth/login", elsewhere)).status).toBe(403);
   });
 });
 

@@ -38,6 +38,11 @@ export interface RouteOptions<
   /** If neither host nor header names a tenant, use `DEFAULT_TENANT`. */
   readonly defaultTenant?: true;
   /**
+   * For public routes that act for the caller, if there is one: a credential that is invalid, or
+   * of another context, is refused. Other public routes ignore it.
+   */
+  readonly forCaller?: true;
+  /**
    * For public routes in the context `any`: the response in place of `tenant_not_found`. Make it
    * the same as for an existing tenant, after the same work, so that nobody can enumerate tenants.
    */

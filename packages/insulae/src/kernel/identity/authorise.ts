@@ -60,7 +60,7 @@ function lacking(
 
 const expectedToken = {
   tenant: "This route belongs to a tenant. Sign in to that tenant.",
-  core: "This route is outside tenants. Sign in without a tenant.",
+  core: 'This route is outside tenants. Switch to your account (POST /api/v1/auth/switch with {"tenant":null}), or sign in to it (POST /api/v1/auth/login with "tenant":null).',
 };
 
 /**

@@ -7,6 +7,7 @@ export interface GuardedRoute {
     readonly permission: string;
     readonly context?: "tenant" | "core" | "any";
     readonly defaultTenant?: true;
+    readonly forCaller?: true;
     readonly byHost?: true;
     readonly personal?: boolean;
     readonly impersonators?: false;

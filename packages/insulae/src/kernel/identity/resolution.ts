@@ -214,8 +214,10 @@ export function createResolver(options: ResolverOptions): Resolver {
   };
 
   const proofFor = (input: ResolverInput, route: GuardedRoute): MaybePromise<Proof | undefined> => {
-    // Public routes need no credential, so an invalid one is ignored.
-    if (route.options.permission !== "public") return authenticate(input);
+    // Most public routes need no credential, so an invalid one is ignored.
+    if (route.options.permission !== "public" || route.options.forCaller) {
+      return authenticate(input);
+    }
     try {
       const proof = authenticate(input);
       return proof instanceof Promise ? proof.catch(() => undefined) : proof;
@@ -225,7 +227,7 @@ export function createResolver(options: ResolverOptions): Resolver {
   };
 
   return (input, route) => {
-    const { permission, context = "tenant" } = route.options;
+    const { permission, context = "tenant", forCaller = false } = route.options;
     const open = permission === "public";
     const resolve = (
       registered: readonly Registration[] | undefined,
@@ -235,7 +237,8 @@ export function createResolver(options: ResolverOptions): Resolver {
       // A core credential is valid only without a tenant. A route that is open to all still lets
       // its host or header select a tenant.
       const inCore = context === "core" || (core && !open);
-      if (inCore && open && !core) return anonymous;
+      const isIgnored = proof === undefined || !forCaller;
+      if (inCore && open && !core && isIgnored) return anonymous;
       const stranger = proof === undefined && registered === undefined;
       // Don't reveal whether the tenant exists.
       if (stranger && !open) throw authenticationRequired();
@@ -254,7 +257,7 @@ export function createResolver(options: ResolverOptions): Resolver {
           if (open && core && tenant) return { tenant, user: undefined, credential: undefined };
           const proven = proof ?? machineProof(counted, tenant);
           return chain(proven?.findPrincipal(tenant), (user) => {
-            if (proven && !user && !open) throw invalidToken();
+            if (proven && !user && !(open && isIgnored)) throw invalidToken();
             return { tenant, user, credential: user && proven?.credential };
           });
         });

@@ -59,6 +59,19 @@ describe("the server does not start", () => {
     );
   });
 
+  test("while a feature refers to a table of one that it doesn't depend on, and that comes after it", async () => {
+    const first = table("marks").replace("uuid primary key", "uuid primary key, tag_id uuid");
+    const text = `${first} select app.tenant_reference('marks', 'tag_id', 'tags');`;
+    const marks = await testFeature("marks", [text]);
+    // In this order it could be migrated.
+    await start([notes, tags, marks]);
+    await expect(start([notes, marks, tags])).rejects.toThrow(
+      'add "tags" to the `dependsOn` of marks',
+    );
+    await start([notes, { ...marks, dependsOn: ["tags"] }, tags]);
+    await inDatabase("drop table marks; delete from app.migrations where set = 'marks'");
+  });
+
   test("if there is a table that no feature creates", async () => {
     await inDatabase(table("by_hand"));
     try {

@@ -1,11 +1,13 @@
 /**
  * Checks that a data-plane schema has exactly the tables that the features list, and the
  * constraints that they name. Unlisted tables would be silently left behind when a tenant is moved
- * or restored, and a missing constraint would never become its error.
+ * or restored, and a missing constraint would never become its error. A feature that refers to a
+ * later one's table would fail in the next new schema.
  */
 import type pg from "pg";
 import { listTablesOf } from "./data-tables.ts";
 import { constraintProblems } from "./feature-constraints.ts";
+import { referenceProblems } from "./feature-references.ts";
 import { type LedgerEntry, label, readLedger } from "./ledger.ts";
 import type { Migrations } from "./migration-files.ts";
 
@@ -64,6 +66,7 @@ async function compareSchema(
         "add the migration that creates it, or remove it from the feature's `tables`",
     );
   }
+  problems.push(...(await referenceProblems(client, schema, migrations)));
   const unlisted = [...present].filter((table) => !migrations.tables.has(table));
   const others = unlisted.length > 0 ? await findUnknown(client, schema, migrations) : [];
   const areRetired = others.every(({ set }) => migrations.retired.has(set));

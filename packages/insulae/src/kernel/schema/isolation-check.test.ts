@@ -202,6 +202,18 @@ describe("a role that could bypass the isolation is found (attack 5)", () => {
   });
 });
 
+test.each([
+  ["revoke all on notes from insulae_data", "data.notes does not grant SELECT to insulae_data"],
+  ["revoke select on notes from insulae_data", "data.notes does not grant SELECT to insulae_data"],
+  [
+    "revoke all on sequence notes_number_seq from insulae_data",
+    "data.notes has the sequence data.notes_number_seq, which does not grant USAGE",
+  ],
+  ["alter table notes add more serial", "data.notes has the sequence data.notes_more_seq"],
+])("a grant that requests need is missed: %s", async (sql, expected) => {
+  expect(await problemsAfter(sql)).toContainEqual(expect.stringContaining(expected));
+});
+
 test("the boot check lists all problems at once", async () => {
   await administrator.query("begin");
   await administrator.query(`

@@ -102,8 +102,9 @@ export function planOf(
     const last = Math.max(0, ...landed.keys());
     for (const migration of set.migrations) {
       const entry = landed.get(migration.number);
-      if (!entry && migration.number < last)
-        problems.push(`${label(migration)} was inserted before an applied migration`);
+      const after = landed.get(last);
+      if (!entry && after && migration.number < last)
+        problems.push(insertedBefore(migration, after));
       else if (!entry) pending.push(migration);
       else if (entry.name !== migration.name) {
         problems.push(`${label(migration)} was applied as ${entry.name}; restore that name`);
@@ -127,6 +128,9 @@ export function planOf(
     unknown: own.filter((e) => !known.has(label(e))),
   };
 }
+
+const insertedBefore = (migration: Migration, after: LedgerEntry): string =>
+  `${label(migration)} is not applied, but ${label(after)} is, which comes after it. If ${label(migration)} is new, give it the number ${String(after.number + 1).padStart(4, "0")}. If it was reverted, revert ${label(after)} too, with its file: insulae migrate down --feature ${after.set} --all`;
 
 /** How many of the features' migrations a placement has, including those of a newer version. */
 export const versionOf = ({ applied, unknown }: MigrationPlan): number =>

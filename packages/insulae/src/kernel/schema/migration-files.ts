@@ -221,14 +221,16 @@ function parseMigration(
   const normal = text.replaceAll("\r\n", "\n");
   const [up = "", down = "", ...more] = normal.split(/^--[ \t]*down[ \t]*$/m);
   const upStatements = firstWordsOf(up);
+  const isEmpty = upStatements.length === 0;
   // Each migration is one transaction; ending it early could leave half of it applied.
   const control = [...upStatements, ...firstWordsOf(down)]
     .map((words) => words.join(" "))
     .find((words) => transactionControl.test(words));
   const problems = [
     ...(more.length > 0 ? ['it has more than one "-- down" line'] : []),
-    ...(upStatements.length > 0 ? [] : ["it has no statements"]),
-    ...(down.trim() === ""
+    ...(isEmpty ? ['it has no statements: write them above the line "-- down"'] : []),
+    // Of an empty file, one problem is enough.
+    ...(down.trim() === "" && !isEmpty
       ? [
           'it has no "-- down" part: after a line "-- down", write the SQL that reverts it, or a comment that says why nothing can',
         ]

@@ -30,15 +30,21 @@ export async function runText(client: pg.Client, text: string, name: string): Pr
   }
 }
 
+/** SQLSTATE. */
+const undefinedTable = "42P01";
+const otherFeature =
+  "If another feature creates it, name that feature in this one's `dependsOn`, so that its migrations run first.";
+
 /** Names the migration and the line, with PostgreSQL's hint. */
 function explain(
   name: string,
   text: string,
-  error: Error & { position?: unknown; hint?: unknown },
+  error: Error & { position?: unknown; hint?: unknown; code?: unknown },
 ): string {
   const before = text.slice(0, Math.max(0, Number(error.position) - 1));
   const line = error.position === undefined ? "" : `, line ${before.split("\n").length}`;
-  const advice = typeof error.hint === "string" ? `\n${error.hint}` : "";
+  const hint = error.hint ?? (error.code === undefinedTable ? otherFeature : undefined);
+  const advice = typeof hint === "string" ? `\n${hint}` : "";
   return `${name}${line}: ${error.message}${advice}`;
 }
 

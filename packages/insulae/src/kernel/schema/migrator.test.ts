@@ -109,7 +109,17 @@ describe("a migration is refused, and leaves nothing behind, if it is", () => {
       "alter table notes no force row level security;",
       "force",
     ],
+    [
+      "one that takes the requests' grants away",
+      "revoke all on notes from insulae_data;",
+      "does not grant SELECT to insulae_data",
+    ],
     ["one that fails half-way", "alter table notes add a int; select 1/0;", "division by zero"],
+    [
+      "one that refers to another feature's table too early",
+      "select app.tenant_reference('notes', 'id', 'tags');",
+      "name that feature in this one's `dependsOn`",
+    ],
     ["one that changes rows it cannot see", "update notes set text = 'x';", "row-level security"],
     [
       "a plain foreign key",
@@ -137,10 +147,28 @@ describe("a migration is refused, and leaves nothing behind, if it is", () => {
     );
   });
 
+  test("a migration below one that has landed and has no file here, up and down", async () => {
+    const [b, c] = [
+      "alter table notes add b int;\n-- down\nalter table notes drop b;",
+      "select 1;",
+    ];
+    const schema = await schemaWith(await withTexts(first, b, c));
+    const older = await withTexts(first, b);
+    await expect(revertPlacement(client, schema, older)).rejects.toThrow(
+      "notes/0002_notes can't be reverted: notes/0003_notes was applied after it",
+    );
+    expect(await planOf(schema, older)).toMatchObject({ applied: [{}, {}], unknown: [{}] });
+    // As an earlier version left it.
+    await client.query("delete from app.migrations where schema = $1 and number = 2", [schema]);
+    await expect(migratePlacement(client, schema, older)).rejects.toThrow(
+      "notes/0002_notes is not applied, but notes/0003_notes is, which comes after it. If notes/0002_notes is new, give it the number 0004.",
+    );
+  });
+
   test("a missing schema is not created again (attack 98)", async () => {
     const migrations = await withTexts(first);
     await expect(migratePlacement(client, "dropped", migrations)).rejects.toThrow(
-      "the schema dropped",
+      "the schema dropped does not exist",
     );
     const { rows } = await client.query("select from pg_namespace where nspname = 'dropped'");
     expect(rows).toEqual([]);

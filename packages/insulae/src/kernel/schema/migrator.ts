@@ -93,6 +93,8 @@ export interface RevertChoice {
 /**
  * The migrations that `revertPlacement` would revert in each schema, last first. The "-- down" part
  * is used as it is now, even if the file was changed since.
+ *
+ * @throws MigrationRefused if a later one of the same feature has no file here
  */
 export async function findRevertible(
   client: pg.Client,
@@ -110,11 +112,34 @@ const lastLanded = (
   ledger: readonly LedgerEntry[],
   migrations: Migrations,
   { steps = 1, features }: RevertChoice,
-): readonly LedgerEntry[] =>
-  landedOf(migrations.features, ledger)
+): readonly LedgerEntry[] => {
+  const landed = landedOf(migrations.features, ledger);
+  const last = landed
     .filter(({ set }) => features === undefined || features.includes(set))
     .slice(-steps)
     .reverse();
+  refuseBelowUnknown(last, landed, ledger);
+  return last;
+};
+
+/** A later migration whose file isn't here would be left without what it was built on. */
+function refuseBelowUnknown(
+  wanted: readonly LedgerEntry[],
+  landed: readonly LedgerEntry[],
+  ledger: readonly LedgerEntry[],
+): void {
+  const known = new Set(landed.map(place));
+  const unknown = ledger.filter((entry) => !known.has(place(entry)));
+  const problems = wanted.flatMap((entry) =>
+    unknown
+      .filter(({ set, number }) => set === entry.set && number > entry.number)
+      .map(
+        (later) =>
+          `${label(entry)} can't be reverted: ${label(later)} was applied after it, and this application doesn't have its file. Restore the file, or use the version of the application that has it.`,
+      ),
+  );
+  if (problems.length > 0) throw new MigrationRefused(problems.join("\n"));
+}
 
 /** Reverts the last `steps` migrations of the placement, or of some of its features. */
 export async function revertPlacement(

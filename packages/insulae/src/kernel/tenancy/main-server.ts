@@ -73,15 +73,26 @@ export interface SchemaPlan extends MigrationPlan {
 }
 
 /** The applied and pending migrations of the main database: functions, control plane, pool. */
-export async function mainPlans(
+const mainPlans = (client: pg.Client, migrations: Migrations): Promise<readonly SchemaPlan[]> =>
+  plansOf(client, [...controlSets(migrations), [dataSchema, migrations.features]]);
+
+/** The same without the pool, which may be in a state that has no plan. */
+export const controlPlans = (
   client: pg.Client,
   migrations: Migrations,
+): Promise<readonly SchemaPlan[]> => plansOf(client, controlSets(migrations));
+
+type SchemaSets = readonly [schema: string, sets: readonly MigrationSet[]];
+
+const controlSets = (migrations: Migrations): readonly SchemaSets[] => [
+  ["app", [migrations.app]],
+  ["control", [migrations.control]],
+];
+
+async function plansOf(
+  client: pg.Client,
+  schemas: readonly SchemaSets[],
 ): Promise<readonly SchemaPlan[]> {
-  const schemas: readonly (readonly [string, readonly MigrationSet[]])[] = [
-    ["app", [migrations.app]],
-    ["control", [migrations.control]],
-    [dataSchema, migrations.features],
-  ];
   const plans: SchemaPlan[] = [];
   for (const [schema, sets] of schemas) {
     plans.push({ schema, ...planOf(sets, await readLedger(client, schema)) });

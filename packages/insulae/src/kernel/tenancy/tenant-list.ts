@@ -1,6 +1,5 @@
 /** Lists of tenants: which, in which order, from where. Each is read by an index (`0029_platform_lists.sql`). */
 import { type Kysely, type RawBuilder, sql } from "kysely";
-import { beginsWith } from "../data/prefix.ts";
 import type { Isolation, Tenant } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import { selectTenants, toTenant } from "./tenant-queries.ts";
@@ -32,7 +31,7 @@ export interface TenantFilter extends WantedTenants {
 }
 
 /** A search looks at so many tenants by their keys, names and hosts each. */
-export const mostFound = 1_000;
+const mostFound = 1_000;
 
 export async function listTenants(control: Control, filter: TenantFilter): Promise<Tenant[]> {
   const { order = "created", after, limit } = filter;
@@ -89,22 +88,16 @@ function isWanted(status: ListedStatus, wanted: WantedTenants): RawBuilder<boole
 
 const key = sql`t.key`;
 const name = sql`lower(t.name)`;
-const isUuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+const isUuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/;
 
 /** An array, so that PostgreSQL looks the tenants up by id, and doesn't walk all in the list's order. */
 function found(status: ListedStatus, search: string): RawBuilder<string[]> {
-  const by = (column: RawBuilder<unknown>) => sql`(
-    select t.id from control.tenants t
-    where t.status = ${sql.lit(status)} and t.placement_id is not null
-      and ${beginsWith(column, search)}
-    order by ${column} collate "C", t.id limit ${sql.lit(mostFound)})`;
-  const byHost = sql`(
-    select h.tenant_id from control.hosts h
-    where ${beginsWith(sql`h.hostname`, search)}
-    order by h.hostname collate "C" limit ${sql.lit(mostFound)})`;
-  const parts = [by(key), by(name), byHost];
-  if (isUuid.test(search.trim())) parts.push(sql`(select ${search.trim()}::uuid)`);
-  return sql`array(${sql.join(parts, sql` union all `)})`;
+  const text = search.trim().toLowerCase();
+  const ids = sql<
+    string[]
+  >`control.tenants_beginning_with(${text}, ${status}, ${sql.lit(mostFound)})`;
+  const found = isUuid.test(text) ? sql<string[]>`${ids} || ${text}::uuid` : ids;
+  return sql`array(select unnest(${found}))`;
 }
 
 interface Order {

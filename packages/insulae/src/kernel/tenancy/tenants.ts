@@ -6,7 +6,7 @@
  * catalogue. A failed creation is rolled back; one interrupted by a crash is discarded by the
  * sweep.
  */
-import { type Kysely, type RawBuilder, sql, type Transaction } from "kysely";
+import type { Kysely, Transaction } from "kysely";
 import type { AccountId, TenantId } from "../lib/ids.ts";
 import type { Isolation, Plan, Tenant, TenantStatus } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
@@ -26,6 +26,7 @@ import {
 import { canonicalTenantKey, slugOf } from "./tenant-key.ts";
 import { countTenants, listTenants, type TenantFilter, type WantedTenants } from "./tenant-list.ts";
 import { findTenant } from "./tenant-queries.ts";
+import { restoreTenant } from "./tenant-restore.ts";
 import type { TenantSettings } from "./tenant-settings.ts";
 
 export interface NewTenant {
@@ -56,8 +57,10 @@ export interface TenantRegistration extends Omit<NewTenant, "key" | "name"> {
 export interface TenantChanges {
   readonly name?: string | undefined;
   readonly plan?: Plan | undefined;
-  /** Replace all settings except `limits`, which stays unless given. */
+  /** Each replaces the current one of its name, as a whole; the others stay. */
   readonly settings?: Readonly<Record<string, unknown>> | undefined;
+  /** `settings` are all that there will be, except `limits`, which stays unless given. */
+  readonly replaceSettings?: boolean | undefined;
 }
 
 type TenantCheck = (current: Tenant) => void;
@@ -118,6 +121,14 @@ export interface Tenants {
    * Deletes the tenant: requests to it fail at once; its rows are erased after the grace period.
    */
   delete(id: TenantId, check?: TenantCheck): Promise<void>;
+  /** A deleted tenant whose rows are still there. @param id other references may be another's by now */
+  findDeleted(id: string): Promise<Tenant | undefined>;
+  /**
+   * Takes a deletion back, until the rows are erased. Hosts, certificates and e-mail domains stay gone.
+   *
+   * @throws tenantNotFound, notRestorable, tenantExists if another tenant has its key by now
+   */
+  restore(id: TenantId): Promise<Tenant>;
   /** Deletes the tenant but keeps its hosts registered, as free. @throws tenantNotFound */
   unregister(reference: string): Promise<void>;
   /** Erases tenants past their grace period and interrupted creations. @param signal stops it */
@@ -158,25 +169,23 @@ export function createTenants(options: TenantsOptions): Tenants {
   /** Changes a living tenant. */
   const change = async (
     id: TenantId,
-    set: {
+    columnsFor: (current: Tenant) => {
       name?: string;
       plan?: string;
-      settings?: RawBuilder<string>;
+      settings?: string;
       status?: "active" | "suspended";
     },
-    check?: TenantCheck,
   ): Promise<Tenant> => {
-    const apply = async (db: Kysely<ControlTables>) => {
-      if (check) check(await lockTenant(db, id));
+    await control.transaction().execute(async (tx) => {
+      const set = columnsFor(await lockTenant(tx, id));
       if (Object.keys(set).length === 0) return;
-      await db
+      await tx
         .updateTable("control.tenants")
         .set(set)
         .where("id", "=", id)
         .where("status", "in", ["active", "suspended"])
         .execute();
-    };
-    await (check ? control.transaction().execute(apply) : apply(control));
+    });
     forget(id);
     return getById(id);
   };
@@ -233,15 +242,20 @@ export function createTenants(options: TenantsOptions): Tenants {
     },
     list: (filter) => listTenants(control, filter),
     count: (wanted) => countTenants(control, wanted),
-    async update(id, { name, plan, settings }, check) {
+    async update(id, { name, plan, settings, replaceSettings = false }, check) {
       refuseLarge(settings);
       if (settings) options.checkSettings?.(settings);
-      const set = {
-        ...(name !== undefined && { name }),
-        ...(plan !== undefined && { plan }),
-        ...(settings !== undefined && { settings: withLimits(settings) }),
-      };
-      return change(id, set, check);
+      return change(id, (current) => {
+        check?.(current);
+        const kept = replaceSettings ? onlyLimits(current) : current.settings;
+        const merged = settings && { ...kept, ...settings };
+        refuseLarge(merged);
+        return {
+          ...(name !== undefined && { name }),
+          ...(plan !== undefined && { plan }),
+          ...(merged && { settings: JSON.stringify(merged) }),
+        };
+      });
     },
     async transfer(id, { from, to, limit }, hand) {
       await control.transaction().execute(async (tx) => {
@@ -259,13 +273,22 @@ export function createTenants(options: TenantsOptions): Tenants {
       forget(id);
       return getById(id);
     },
-    suspend: (id) => change(id, { status: "suspended" }),
-    resume: (id) => change(id, { status: "active" }),
+    suspend: (id) => change(id, () => ({ status: "suspended" })),
+    resume: (id) => change(id, () => ({ status: "active" })),
     delete: (id, check) => remove(id, "given up", check),
+    findDeleted: async (id) =>
+      isUuid.test(id) ? findTenant(control, { by: "id", value: id }, "deleted") : undefined,
+    async restore(id) {
+      await restoreTenant(control, id);
+      forget(id);
+      return getById(id);
+    },
     unregister: async (reference) => remove((await get(reference)).id, "kept"),
     sweep: (signal) => sweepTenants(options, signal),
   };
 }
+
+const isUuid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
 /** The tenant, locked until the transaction ends. @throws tenantNotFound */
 async function lockTenant(tx: Kysely<ControlTables>, id: TenantId): Promise<Tenant> {
@@ -291,10 +314,7 @@ function refuseLarge(settings: NewTenant["settings"]): void {
   });
 }
 
-/** The new settings. If they contain no limits, the tenant's current limits stay. */
-const withLimits = (settings: Readonly<Record<string, unknown>>): RawBuilder<string> =>
-  sql`jsonb_strip_nulls(jsonb_build_object('limits', settings -> 'limits'))
-      || ${JSON.stringify(settings)}::jsonb`;
+const onlyLimits = ({ settings: { limits } }: Tenant) => (limits === undefined ? {} : { limits });
 
 /**
  * Inserts the tenant, which reserves its key, slug and hosts.

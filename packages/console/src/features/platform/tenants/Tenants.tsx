@@ -1,7 +1,8 @@
 import { Link, useParams } from "@tanstack/react-router";
 import { Button } from "antd";
-import { lazy, Suspense, useState } from "react";
+import { lazy, Suspense } from "react";
 import { useText } from "../../../lib/i18n.ts";
+import { useFilters } from "../../../lib/search.ts";
 import { Icon } from "../../../ui/Icon.tsx";
 import { ScreenFrame, Time } from "../../../ui/parts.tsx";
 import { ResourceList } from "../../../ui/ResourceList.tsx";
@@ -20,7 +21,9 @@ export default function Tenants() {
 
 function TenantList() {
   const t = useText(texts);
-  const [making, setMaking] = useState(false);
+  const [search, change] = useFilters();
+  const making = search.new !== undefined;
+  const setMaking = (wanted: boolean) => change({ new: wanted ? "yes" : undefined });
   const create = (
     <Button
       type="primary"

@@ -6,5 +6,6 @@ export const tenants: Screen = {
   title: { en: "Tenants", de: "Mandanten" },
   group: "main",
   icon: "tenants",
+  actions: [{ path: "tenants?new=yes", title: { en: "New tenant", de: "Neuer Mandant" } }],
   load: () => import("./Tenants.tsx"),
 };

@@ -37,6 +37,8 @@ const texts = defineTexts({
   },
 });
 
+const mostEvents = 8;
+
 export default function Overview() {
   const t = useText(texts);
   const may = useMay();
@@ -50,19 +52,21 @@ export default function Overview() {
   );
   const audit = useGet(
     ["/audit", "latest"],
-    (api, signal) => api.get("/audit", { params: { query: { limit: 8 } }, signal }),
+    (api, signal) => api.get("/audit", { params: { query: { limit: 50 } }, signal }),
     { when: may("audit:read") },
   );
+  // Each tab that is opened issues a token: that is in the whole log.
+  const events = audit.data?.items.filter(({ action }) => action !== "auth.tenant_token_issued");
   return (
     <ScreenFrame title={t.hello(user.first_name || user.email)}>
       <Checklist />
       {usage.data && usage.data.quotas.length > 0 && <Quotas quotas={usage.data.quotas} />}
-      {audit.data && (
+      {events && (
         <div className="panel">
           <h2>{t.recently}</h2>
-          {audit.data.items.length === 0 && <p className="quiet">{t.noAudit}</p>}
+          {events.length === 0 && <p className="quiet">{t.noAudit}</p>}
           <ul className="events">
-            {audit.data.items.map((entry) => (
+            {events.slice(0, mostEvents).map((entry) => (
               <li key={entry.id}>
                 <span className="mono">{entry.action}</span>
                 <span className="quiet">{entry.actor_name ?? ""}</span>

@@ -9,6 +9,7 @@ const optionNames: Readonly<Record<keyof RouteOptions, true>> = {
   permission: true,
   context: true,
   defaultTenant: true,
+  forCaller: true,
   unknownTenant: true,
   byHost: true,
   personal: true,
