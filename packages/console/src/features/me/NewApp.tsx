@@ -36,7 +36,11 @@ export default function NewApp({ begun, onSubmit, onClose }: Props) {
       <p className="quiet">
         {t.appKey} <code>{begun.secret}</code>
       </p>
-      <Form.Item name="code" label={t.appCode} rules={[{ required: true }, { pattern: /^\s*\d{6}\s*$/ }]}>
+      <Form.Item
+        name="code"
+        label={t.appCode}
+        rules={[{ required: true }, { pattern: /^\s*\d{6}\s*$/ }]}
+      >
         <Input autoFocus inputMode="numeric" autoComplete="one-time-code" />
       </Form.Item>
       <Form.Item name="name" label={t.name}>

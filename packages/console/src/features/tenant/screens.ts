@@ -8,6 +8,7 @@ import { identityProviders } from "./identity-providers/index.ts";
 import { invitations } from "./invitations/index.ts";
 import { jobs } from "./jobs/index.ts";
 import { logs } from "./logs/index.ts";
+import { notifications } from "./notifications/index.ts";
 import { overview } from "./overview/index.ts";
 import { roles } from "./roles/index.ts";
 import { settings } from "./settings/index.ts";
@@ -28,6 +29,7 @@ export const tenantScreens: readonly Screen[] = [
   identityProviders,
   apiKeys,
   webhooks,
+  notifications,
   jobs,
   logs,
   audit,

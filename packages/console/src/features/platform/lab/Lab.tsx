@@ -79,19 +79,19 @@ function Demo() {
   if (demo.error) return <Problem error={demo.error} onRetry={() => void demo.refetch()} />;
   if (!demo.data) {
     return (
-        <div className="panel state">
-          <h2>{make.isPending ? t.making : t.none}</h2>
-          <Button
-            type="primary"
-            size="large"
-            loading={make.isPending}
-            onClick={() => make.mutate(undefined)}
-          >
-            {t.make}
-          </Button>
-          <p>{t.makeAbout}</p>
-          {make.error && <Problem error={make.error} />}
-        </div>
+      <div className="panel state">
+        <h2>{make.isPending ? t.making : t.none}</h2>
+        <Button
+          type="primary"
+          size="large"
+          loading={make.isPending}
+          onClick={() => make.mutate(undefined)}
+        >
+          {t.make}
+        </Button>
+        <p>{t.makeAbout}</p>
+        {make.error && <Problem error={make.error} />}
+      </div>
     );
   }
   return (

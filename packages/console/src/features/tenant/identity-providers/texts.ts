@@ -2,7 +2,8 @@ import { defineTexts } from "../../../lib/i18n.ts";
 
 export const texts = defineTexts({
   en: {
-    about: "Where people may prove who they are instead of with a password here. Any OpenID Connect provider will do.",
+    about:
+      "Where people may prove who they are instead of with a password here. Any OpenID Connect provider will do.",
     add: "Add a provider",
     admin: "Admin",
     advanced: "Set by the API",
@@ -20,7 +21,8 @@ export const texts = defineTexts({
     empty: "No identity provider yet",
     emptyAbout: "People sign in with a password or a passkey meanwhile.",
     enable: "Enable",
-    enableAbout: "It then stands on the sign-in page. Try it in a private window before you rely on it.",
+    enableAbout:
+      "It then stands on the sign-in page. Try it in a private window before you rely on it.",
     enabled: "enabled",
     issuer: "Issuer",
     issuerAbout: "The address without /.well-known/…, as the provider's documentation names it.",
@@ -48,7 +50,8 @@ export const texts = defineTexts({
     no: "no",
   },
   de: {
-    about: "Wo man statt mit einem Passwort hier zeigen kann, wer man ist. Jeder Anbieter mit OpenID Connect geht.",
+    about:
+      "Wo man statt mit einem Passwort hier zeigen kann, wer man ist. Jeder Anbieter mit OpenID Connect geht.",
     add: "Anbieter hinzufügen",
     admin: "Admin",
     advanced: "Über die API gesetzt",

@@ -55,11 +55,7 @@ export function Rules() {
     },
     registration: {
       title: t.registration,
-      choices: [
-        byDefault,
-        ["closed", t.closed, t.closedAbout],
-        ["open", t.open, t.openAbout],
-      ],
+      choices: [byDefault, ["closed", t.closed, t.closedAbout], ["open", t.open, t.openAbout]],
     },
     email_verification: {
       title: t.verification,

@@ -88,7 +88,8 @@ export const texts = defineTexts({
     user: "Benutzer",
     verification: "Bestätigte E-Mail",
     verificationOptional: "Freiwillig",
-    verificationOptionalAbout: "Man meldet sich auch an, bevor man dem Link in der Mail gefolgt ist.",
+    verificationOptionalAbout:
+      "Man meldet sich auch an, bevor man dem Link in der Mail gefolgt ist.",
     verificationRequired: "Erforderlich",
     verificationRequiredAbout: "Vorher meldet sich niemand an.",
     verified: "bestätigt",
