@@ -57,10 +57,10 @@ export function Attempts({ acme, globex }: Props) {
     <div className="panel">
       <div className="screen-head">
         <h2>{t.tryIt}</h2>
-        <span role="status" className={done.every(({ passed }) => passed) ? "good" : "bad"}>
-          {done.length > 0 && t.passed(done.filter(({ passed }) => passed).length, done.length)}
-        </span>
         <div className="actions">
+          <span role="status" className={done.every(({ passed }) => passed) ? "good" : "bad"}>
+            {done.length > 0 && t.passed(done.filter(({ passed }) => passed).length, done.length)}
+          </span>
           <Button
             type="primary"
             loading={running}

@@ -95,7 +95,7 @@ function PlacementReport({ placement }: { readonly placement: Placement }) {
         <details>
           <summary>{t.tablesAndRoles(tables.length, roles.length)}</summary>
           {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls */}
-          <div className="scrolls" tabIndex={0} role="region" aria-label={t.tables}>
+          <section className="scrolls" tabIndex={0} aria-label={t.tables}>
             <table className="facts">
               <thead>
                 <tr>
@@ -142,7 +142,7 @@ function PlacementReport({ placement }: { readonly placement: Placement }) {
                 ))}
               </tbody>
             </table>
-          </div>
+          </section>
         </details>
       )}
     </section>

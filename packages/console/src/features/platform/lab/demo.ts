@@ -133,6 +133,9 @@ export async function sameSku(sides: Sides): Promise<Outcome> {
   const again = await answerOf(sides.acme.post("/products", { body: body as never }));
   return {
     passed: made.every(({ status }) => status === 200) && again.status === 409,
-    lines: [`${sku}: 201, 201`, `→ ${again.status} ${again.code}`],
+    lines: [
+      ...made.map(({ status, code }, at) => `${at === 0 ? acme : globex}: ${code || status}`),
+      `→ ${again.status} ${again.code}`,
+    ],
   };
 }

@@ -117,14 +117,15 @@ export function NewProvider() {
 export function ProviderSteps({ at }: { readonly at: number }) {
   const t = useText(texts);
   return (
-    <Steps
-      className="wizard"
-      size="small"
-      responsive
-      current={at}
-      items={[t.stepProvider, t.stepClient, t.stepRedirects, t.stepEnable].map((title) => ({
-        title,
-      }))}
-    />
+    <div className="wizard">
+      <Steps
+        size="small"
+        responsive
+        current={at}
+        items={[t.stepProvider, t.stepClient, t.stepRedirects, t.stepEnable].map((title) => ({
+          title,
+        }))}
+      />
+    </div>
   );
 }

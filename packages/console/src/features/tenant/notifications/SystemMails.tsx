@@ -22,7 +22,9 @@ export function SystemMails() {
   if (!mails.data) return <Skeleton />;
   return (
     <>
-      <p className="quiet section">{t.systemAbout}</p>
+      <div className="screen-head">
+        <p className="quiet about">{t.systemAbout}</p>
+      </div>
       <ul className="cards">
         {mails.data.items.map((mail) => (
           <li key={mail.name}>

@@ -4,7 +4,7 @@ export const signIn: Screen = {
   path: "sign-in",
   title: { en: "Sign-in", de: "Anmeldung" },
   group: "people",
-  icon: "key",
+  icon: "enter",
   permission: "tenants:manage",
   load: () => import("./SignIn.tsx"),
 };
