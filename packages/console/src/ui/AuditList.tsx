@@ -16,6 +16,12 @@ const texts = defineTexts({
     actor: "By",
     address: "From",
     at: "When",
+    chain: (linked: number, of: number) =>
+      `${linked} of ${of} pairs of neighbours are linked: each entry names the hash of the one before it.`,
+    chainAbout:
+      "Only the links are compared here. The server recomputes the hashes themselves with insulae audit verify.",
+    chainBroken: (positions: string) => `The chain is broken before position ${positions}.`,
+    chainNone: "No two of the entries that are shown are neighbours, so no link can be compared.",
     clear: "Clear the filters",
     detail: "Detail",
     empty: "Nothing was recorded yet",
@@ -37,6 +43,13 @@ const texts = defineTexts({
     actor: "Von",
     address: "Woher",
     at: "Wann",
+    chain: (linked: number, of: number) =>
+      `${linked} von ${of} Nachbarn sind verkettet: Jeder Eintrag nennt den Hash dessen vor ihm.`,
+    chainAbout:
+      "Verglichen werden hier nur die Glieder. Die Hashes selbst rechnet der Server mit insulae audit verify nach.",
+    chainBroken: (positions: string) => `Die Kette ist gebrochen vor Position ${positions}.`,
+    chainNone:
+      "Keine zwei der gezeigten Einträge sind Nachbarn, also lässt sich kein Glied vergleichen.",
     clear: "Filter leeren",
     detail: "Einzelheiten",
     empty: "Noch ist nichts verzeichnet",
@@ -120,10 +133,39 @@ export function AuditList({ path, label }: Props) {
           },
           { title: t.address, render: ({ ip }) => <span className="mono">{ip ?? "–"}</span> },
         ]}
+        summary={(entries) => <Chain entries={entries} />}
         empty={<Empty title={t.empty} />}
       />
       {shown && <EntryDrawer entry={shown} onClose={() => setShown(undefined)} />}
     </>
+  );
+}
+
+/** Whether neighbours among what is shown are linked. What is filtered out can't be compared. */
+function Chain({ entries }: { readonly entries: readonly Entry[] }) {
+  const t = useText(texts);
+  const bySeq = new Map(entries.map((entry) => [entry.seq, entry]));
+  const pairs = entries.flatMap((entry) => {
+    const before = bySeq.get(entry.seq - 1);
+    return before ? [{ entry, linked: entry.previous_hash === before.hash }] : [];
+  });
+  const broken = pairs.filter(({ linked }) => !linked);
+  if (pairs.length === 0) return <p className="chain quiet">{t.chainNone}</p>;
+  return (
+    <p className="chain" role="status">
+      <Pill kind={broken.length === 0 ? "good" : "bad"}>
+        {pairs.length - broken.length}/{pairs.length}
+      </Pill>
+      <span>
+        {t.chain(pairs.length - broken.length, pairs.length)}{" "}
+        {broken.length > 0 && (
+          <strong className="bad">
+            {t.chainBroken(broken.map(({ entry }) => entry.seq).join(", "))}
+          </strong>
+        )}{" "}
+        <span className="quiet">{t.chainAbout}</span>
+      </span>
+    </p>
   );
 }
 

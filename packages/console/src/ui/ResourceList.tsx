@@ -40,10 +40,13 @@ export interface ResourceListProps<Item> {
   readonly onOpen?: (item: Item) => void;
   readonly everyMs?: number;
   readonly extra?: ReactNode;
+  /** What stands above the rows, made of those that are shown. */
+  readonly summary?: (items: readonly Item[]) => ReactNode;
 }
 
 export function ResourceList<Item>(props: ResourceListProps<Item>) {
   const { of, read, columns, filters = [], rowKey, label, empty, everyMs, extra, onOpen } = props;
+  const { summary } = props;
   const t = useText(texts);
   const narrow = useIsNarrow();
   const [search] = useFilters();
@@ -69,6 +72,7 @@ export function ResourceList<Item>(props: ResourceListProps<Item>) {
           {items.length > 0 && <span className="count">{t.shown(items.length)}</span>}
         </div>
       )}
+      {items.length > 0 && summary?.(items)}
       {error && items.length === 0 ? (
         <Problem error={error} onRetry={() => void list.refetch()} />
       ) : isPending ? (

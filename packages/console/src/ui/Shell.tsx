@@ -39,12 +39,14 @@ export function Shell({ screens, root, children }: ShellProps) {
   const main = useRef<HTMLElement>(null);
   const path = useRouterState({ select: (state) => state.location.pathname });
   const visible = useVisible(screens);
-  const current = screenAt(screens, path.slice(root.length + 1));
+  const current = path.startsWith(root)
+    ? screenAt(screens, path.slice(root.length + 1))
+    : undefined;
   const navigate = useNavigate();
 
   useEffect(() => {
     const place = tenant ?? t.platform;
-    document.title = `${impersonation ? "◐ " : ""}${current?.title[language] ?? ""} · ${place} · Insulae`;
+    document.title = `${impersonation ? "◐ " : ""}${current?.title[language] ?? t.accountMenu} · ${place} · Insulae`;
   }, [current, language, tenant, impersonation, t]);
   // A narrow screen's menu goes when somebody has chosen, and focus starts at the screen's top.
   // biome-ignore lint/correctness/useExhaustiveDependencies: whenever the path has changed

@@ -1,47 +1,69 @@
-import { Link } from "@tanstack/react-router";
-import { defineTexts, useText } from "../../lib/i18n.ts";
+import { Descriptions, Tabs } from "antd";
+import { useText } from "../../lib/i18n.ts";
 import { useMe } from "../../lib/me.ts";
-import { ScreenFrame } from "../../ui/parts.tsx";
-import { Empty } from "../../ui/states.tsx";
-
-const texts = defineTexts({
-  en: {
-    about: "Who you are here, and where you are at work.",
-    none: "You are in no tenant yet",
-    noneAbout: "Somebody has to invite you, or you make one.",
-    tenants: "Your tenants",
-    title: "Account",
-  },
-  de: {
-    about: "Wer Sie hier sind, und wo Sie arbeiten.",
-    none: "Sie sind noch in keinem Mandanten",
-    noneAbout: "Jemand muss Sie einladen, oder Sie legen einen an.",
-    tenants: "Ihre Mandanten",
-    title: "Konto",
-  },
-});
+import { useFilters } from "../../lib/search.ts";
+import { Id, Pill, ScreenFrame, Time } from "../../ui/parts.tsx";
+import { Security } from "./Security.tsx";
+import { Sessions } from "./Sessions.tsx";
+import { Tenants } from "./Tenants.tsx";
+import { texts } from "./texts.ts";
 
 export default function Account() {
   const t = useText(texts);
-  const { user, tenants = [] } = useMe();
+  const { tenant } = useMe();
+  const [{ tab = tenant ? "profile" : "tenants" }, change] = useFilters();
   return (
-    <ScreenFrame
-      title={t.title}
-      about={[user.first_name, user.last_name, user.email].filter(Boolean).join(" ")}
-    >
-      <div className="panel">
-        <h2>{t.tenants}</h2>
-        {tenants.length === 0 && <Empty title={t.none} about={t.noneAbout} />}
-        <ul className="cards" style={{ marginTop: 12 }}>
-          {tenants.map(({ key, name }) => (
-            <li key={key}>
-              <Link to={`/t/${key}`}>
-                <strong>{name}</strong> <span className="quiet">{key}</span>
-              </Link>
-            </li>
-          ))}
-        </ul>
-      </div>
+    <ScreenFrame title={t.title} about={t.about}>
+      <Tabs
+        activeKey={tab}
+        destroyOnHidden
+        onChange={(next) => change({ tab: next })}
+        items={[
+          // At a tenant's own host people are in that tenant and in no other.
+          ...(tenant ? [] : [{ key: "tenants", label: t.tenants, children: <Tenants /> }]),
+          { key: "profile", label: t.profile, children: <Profile /> },
+          { key: "security", label: t.security, children: <Security /> },
+          { key: "sessions", label: t.sessions, children: <Sessions /> },
+        ]}
+      />
     </ScreenFrame>
+  );
+}
+
+function Profile() {
+  const t = useText(texts);
+  const { user, role } = useMe();
+  const name = `${user.first_name} ${user.last_name}`.trim();
+  return (
+    <div className="panel">
+      <Descriptions
+        column={{ xs: 1, md: 2 }}
+        items={[
+          { key: "name", label: t.name, children: name || "–" },
+          {
+            key: "email",
+            label: t.email,
+            children: (
+              <span className="inline">
+                {user.email}
+                <Pill kind={user.email_verified ? "good" : "warn"}>
+                  {user.email_verified ? t.verified : t.notVerified}
+                </Pill>
+              </span>
+            ),
+          },
+          ...(user.username
+            ? [{ key: "username", label: t.username, children: user.username }]
+            : []),
+          {
+            key: "role",
+            label: t.role,
+            children: user.platform_admin ? t.platformAdmin : (role ?? "–"),
+          },
+          { key: "since", label: t.since, children: <Time at={user.created_at} /> },
+          { key: "id", label: "Id", children: <Id id={user.id} /> },
+        ]}
+      />
+    </div>
   );
 }

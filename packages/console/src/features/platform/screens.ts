@@ -1,5 +1,7 @@
 import type { Screen } from "../../lib/screen.ts";
+import { accounts } from "./accounts/index.ts";
 import { audit } from "./audit/index.ts";
+import { health } from "./health/index.ts";
 import { impersonations } from "./impersonations/index.ts";
 import { jobs } from "./jobs/index.ts";
 import { lab } from "./lab/index.ts";
@@ -14,10 +16,12 @@ export const platformScreens: readonly Screen[] = [
   overview,
   lab,
   tenants,
+  accounts,
   impersonations,
   jobs,
   mails,
   logs,
   audit,
   servers,
+  health,
 ];

@@ -1,10 +1,12 @@
 import { Button } from "antd";
 import { useState } from "react";
-import type { Context } from "../../../lib/context.tsx";
+import { type Context, platformContext } from "../../../lib/context.tsx";
 import { useText } from "../../../lib/i18n.ts";
 import { refusalOf } from "../../../lib/problem.ts";
 import { Icon } from "../../../ui/Icon.tsx";
 import { borrowToken, changeAnothers, type Outcome, readAnothers, sameSku } from "./demo.ts";
+import { Evidence } from "./Evidence.tsx";
+import { askProbes, type Probes, policyOf, sameSql, writeAnothers } from "./probes.ts";
 import { texts } from "./texts.ts";
 
 interface Props {
@@ -15,7 +17,8 @@ interface Props {
 interface Attempt {
   readonly name: string;
   readonly expected: string;
-  readonly run: () => Promise<Outcome>;
+  /** @param probes the answer that the last three share */
+  readonly run: (probes: () => Promise<Probes>) => Promise<Outcome>;
 }
 
 /** What one tenant tries against the other, and what it comes to. */
@@ -27,13 +30,21 @@ export function Attempts({ acme, globex }: Props) {
     { name: t.s2, expected: t.s2a, run: () => borrowToken(sides) },
     { name: t.s3, expected: t.s3a, run: () => changeAnothers(sides) },
     { name: t.s4, expected: t.s4a, run: () => sameSku(sides) },
+    { name: t.s5, expected: t.s5a, run: async (probes) => sameSql(await probes()) },
+    { name: t.s6, expected: t.s6a, run: async (probes) => writeAnothers(await probes()) },
+    { name: t.s7, expected: t.s7a, run: async (probes) => policyOf(await probes()) },
   ];
   const [outcomes, setOutcomes] = useState<readonly (Outcome | undefined)[]>([]);
   const [running, setRunning] = useState(false);
   const run = async (which: readonly number[]) => {
     setRunning(true);
+    let asked: Promise<Probes> | undefined;
+    const probes = () => {
+      asked ??= askProbes(platformContext.client);
+      return asked;
+    };
     for (const at of which) {
-      const outcome = await attempts[at]?.run().catch((error) => ({
+      const outcome = await attempts[at]?.run(probes).catch((error) => ({
         passed: false,
         lines: [refusalOf(error).title],
       }));
@@ -46,10 +57,10 @@ export function Attempts({ acme, globex }: Props) {
     <div className="panel">
       <div className="screen-head">
         <h2>{t.tryIt}</h2>
-        <span role="status" className={done.every(({ passed }) => passed) ? "good" : "bad"}>
-          {done.length > 0 && t.passed(done.filter(({ passed }) => passed).length, done.length)}
-        </span>
         <div className="actions">
+          <span role="status" className={done.every(({ passed }) => passed) ? "good" : "bad"}>
+            {done.length > 0 && t.passed(done.filter(({ passed }) => passed).length, done.length)}
+          </span>
           <Button
             type="primary"
             loading={running}
@@ -83,6 +94,7 @@ export function Attempts({ acme, globex }: Props) {
                   t.wait
                 )}
               </span>
+              {outcome && <Evidence {...outcome} />}
             </li>
           );
         })}

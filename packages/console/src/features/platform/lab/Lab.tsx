@@ -1,19 +1,53 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { Button, Popconfirm } from "antd";
+import { Button, Popconfirm, Tabs } from "antd";
 import { useMemo, useState } from "react";
 import { useAct, useGet } from "../../../lib/api.ts";
 import { type Context, ContextProvider, tenantContext } from "../../../lib/context.tsx";
 import { useText } from "../../../lib/i18n.ts";
+import { useFilters } from "../../../lib/search.ts";
+import { useServer } from "../../../lib/server.ts";
 import { Pill, ScreenFrame } from "../../../ui/parts.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Problem } from "../../../ui/states.tsx";
 import { IsolationTag } from "../../../ui/tenant-tags.tsx";
 import { Attempts } from "./Attempts.tsx";
 import { acme, globex, isGone, makeDemo, removeDemo } from "./demo.ts";
+import { Report } from "./Report.tsx";
 import { texts } from "./texts.ts";
 import "./lab.css";
 
+/** The demo makes tenants, so it isn't offered where real ones are. */
 export default function Lab() {
+  const t = useText(texts);
+  const server = useServer();
+  const [{ tab = "demo" }, change] = useFilters();
+  if (server.error) {
+    return <Problem error={server.error} onRetry={() => void server.refetch()} />;
+  }
+  if (!server.data) return <Skeleton />;
+  if (server.data.environment === "production") {
+    return (
+      <ScreenFrame title={t.title} about={t.reportAbout}>
+        <Report />
+      </ScreenFrame>
+    );
+  }
+  return (
+    <ScreenFrame title={t.title} about={tab === "report" ? t.reportAbout : `${t.about} ${t.curl}`}>
+      <Tabs
+        activeKey={tab}
+        destroyOnHidden
+        onChange={(next) => change({ tab: next })}
+        items={[
+          { key: "demo", label: t.demoTab, children: <Demo /> },
+          { key: "report", label: t.reportTab, children: <Report /> },
+        ]}
+      />
+    </ScreenFrame>
+  );
+}
+
+function Demo() {
   const t = useText(texts);
   const cache = useQueryClient();
   const [sides] = useState(() => ({ acme: tenantContext(acme), globex: tenantContext(globex) }));
@@ -45,33 +79,23 @@ export default function Lab() {
   if (demo.error) return <Problem error={demo.error} onRetry={() => void demo.refetch()} />;
   if (!demo.data) {
     return (
-      <ScreenFrame title={t.title} about={t.about}>
-        <div className="panel state">
-          <h2>{make.isPending ? t.making : t.none}</h2>
-          <Button
-            type="primary"
-            size="large"
-            loading={make.isPending}
-            onClick={() => make.mutate(undefined)}
-          >
-            {t.make}
-          </Button>
-          <p>{t.makeAbout}</p>
-          {make.error && <Problem error={make.error} />}
-        </div>
-      </ScreenFrame>
+      <div className="panel state">
+        <h2>{make.isPending ? t.making : t.none}</h2>
+        <Button
+          type="primary"
+          size="large"
+          loading={make.isPending}
+          onClick={() => make.mutate(undefined)}
+        >
+          {t.make}
+        </Button>
+        <p>{t.makeAbout}</p>
+        {make.error && <Problem error={make.error} />}
+      </div>
     );
   }
   return (
-    <ScreenFrame
-      title={t.title}
-      about={`${t.about} ${t.curl}`}
-      actions={
-        <Popconfirm title={t.remove} onConfirm={() => remove.mutateAsync(undefined)}>
-          <Button loading={remove.isPending}>{t.remove}</Button>
-        </Popconfirm>
-      }
-    >
+    <>
       <div className="lab-sides">
         <Side
           context={sides.acme}
@@ -85,7 +109,12 @@ export default function Lab() {
         />
       </div>
       <Attempts acme={sides.acme} globex={sides.globex} />
-    </ScreenFrame>
+      <p className="lab-end">
+        <Popconfirm title={t.remove} onConfirm={() => remove.mutateAsync(undefined)}>
+          <Button loading={remove.isPending}>{t.remove}</Button>
+        </Popconfirm>
+      </p>
+    </>
   );
 }
 

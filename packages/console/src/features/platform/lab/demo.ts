@@ -49,6 +49,9 @@ export const removeDemo = (platform: Client): Promise<unknown> =>
 export interface Outcome {
   readonly passed: boolean;
   readonly lines: readonly string[];
+  /** What PostgreSQL was asked, and what it answered. */
+  readonly statements?: readonly Schemas["IsolationProbe"][];
+  readonly policies?: readonly Schemas["IsolationPolicy"][];
 }
 
 interface Sides {
@@ -130,6 +133,9 @@ export async function sameSku(sides: Sides): Promise<Outcome> {
   const again = await answerOf(sides.acme.post("/products", { body: body as never }));
   return {
     passed: made.every(({ status }) => status === 200) && again.status === 409,
-    lines: [`${sku}: 201, 201`, `→ ${again.status} ${again.code}`],
+    lines: [
+      ...made.map(({ status, code }, at) => `${at === 0 ? acme : globex}: ${code || status}`),
+      `→ ${again.status} ${again.code}`,
+    ],
   };
 }

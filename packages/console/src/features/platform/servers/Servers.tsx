@@ -1,9 +1,11 @@
+import { Link, useParams } from "@tanstack/react-router";
 import { InputNumber, Switch } from "antd";
 import { useAct, useGet } from "../../../lib/api.ts";
 import { defineTexts, useText } from "../../../lib/i18n.ts";
 import { NumberText, Pill, ScreenFrame } from "../../../ui/parts.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Problem } from "../../../ui/states.tsx";
+import { Placements } from "./Placements.tsx";
 
 const texts = defineTexts({
   en: {
@@ -36,6 +38,11 @@ interface Change {
 }
 
 export default function Servers() {
+  const { id } = useParams({ strict: false }) as { readonly id?: string };
+  return id === undefined ? <ServerList /> : <Placements id={id} />;
+}
+
+function ServerList() {
   const t = useText(texts);
   const servers = useGet(["/servers"], (api, signal) => api.get("/servers", { signal }));
   const change = useAct(
@@ -55,9 +62,9 @@ export default function Servers() {
               <strong>{name}</strong>
               <span className="mono quiet">{address}</span>
               <Pill kind={answers ? "good" : "bad"}>{answers ? t.answers : t.silent}</Pill>
-              <span>
+              <Link to={`/p/servers/${id}`}>
                 <NumberText value={tenants} /> {t.tenants}
-              </span>
+              </Link>
               <div className="actions">
                 <span>{t.weight}</span>
                 <InputNumber

@@ -41,18 +41,28 @@ export default function Tenant({ tenant }: { readonly tenant: string }) {
           <span className="mono">{shown.key}</span> <CopyButton text={shown.key} name={t.key} />
         </>
       }
-      actions={<Actions tenant={shown} />}
+      actions={shown.status === "deleted" ? <Restore tenant={shown} /> : <Actions tenant={shown} />}
     >
-      <Tabs
-        activeKey={tab}
-        onChange={(next) => change({ tab: next })}
-        items={[
-          { key: "overview", label: t.overview, children: <Overview tenant={shown} /> },
-          { key: "usage", label: t.usage, children: <UsagePlots tenant={shown.id} /> },
-          { key: "users", label: t.users, children: <Users tenant={shown} /> },
-          { key: "settings", label: t.settings, children: <Settings tenant={shown} /> },
-        ]}
-      />
+      {shown.status === "deleted" ? (
+        <>
+          <p className="bad deleted">
+            {t.deletedAbout} <Time at={shown.deleted_at} />. {t.eraseAbout}{" "}
+            <Time at={shown.erase_at} />.
+          </p>
+          <Overview tenant={shown} />
+        </>
+      ) : (
+        <Tabs
+          activeKey={tab}
+          onChange={(next) => change({ tab: next })}
+          items={[
+            { key: "overview", label: t.overview, children: <Overview tenant={shown} /> },
+            { key: "usage", label: t.usage, children: <UsagePlots tenant={shown.id} /> },
+            { key: "users", label: t.users, children: <Users tenant={shown} /> },
+            { key: "settings", label: t.settings, children: <Settings tenant={shown} /> },
+          ]}
+        />
+      )}
     </ScreenFrame>
   );
 }
@@ -126,6 +136,29 @@ function Settings({ tenant }: { readonly tenant: Shown }) {
       <h2 className="section">{t.allSettings}</h2>
       <Json value={tenant.settings} />
     </>
+  );
+}
+
+/** Its rows are still there for a while. */
+function Restore({ tenant }: { readonly tenant: Shown }) {
+  const t = useText(texts);
+  const { message } = App.useApp();
+  const restore = useAct(
+    (api, _: undefined) =>
+      api.post("/platform/tenants/{id}/restore", { params: { path: { id: tenant.id } } }),
+    { changes: ["/tenants"] },
+  );
+  return (
+    <ActionButton
+      type="primary"
+      operation="post /platform/tenants/{id}/restore"
+      loading={restore.isPending}
+      onClick={() =>
+        restore.mutate(undefined, { onError: (error) => void message.error(error.message, 10) })
+      }
+    >
+      {t.restore}
+    </ActionButton>
   );
 }
 

@@ -67,8 +67,9 @@ function TenantList() {
         columns={[
           {
             title: t.name,
-            render: ({ key, name }) => (
-              <Link to={`/p/tenants/${key}`} className="cut">
+            render: ({ id, key, name, status }) => (
+              // Another may have the key of one that is deleted.
+              <Link to={`/p/tenants/${status === "deleted" ? id : key}`} className="cut">
                 {name}
               </Link>
             ),

@@ -13,6 +13,9 @@ export const texts = defineTexts({
     deleteAbout: (name: string) =>
       `${name}'s sessions end within a second. Its rows are kept for some time, then erased for good.`,
     deleted: "Deleted",
+    deletedAbout: "It was deleted",
+    eraseAbout: "Its rows are erased",
+    restore: "Restore",
     deleteTenant: "Delete tenant",
     emptyAbout: "A tenant is a customer with users and data of its own.",
     hosts: "Hosts",
@@ -54,6 +57,9 @@ export const texts = defineTexts({
     deleteAbout: (name: string) =>
       `Die Sitzungen von ${name} enden innerhalb einer Sekunde. Die Zeilen bleiben noch eine Zeit und werden dann endgültig gelöscht.`,
     deleted: "Gelöscht",
+    deletedAbout: "Er wurde gelöscht:",
+    eraseAbout: "Seine Zeilen werden ausgelöscht:",
+    restore: "Wiederherstellen",
     deleteTenant: "Mandanten löschen",
     emptyAbout: "Ein Mandant ist ein Kunde mit eigenen Benutzern und eigenen Daten.",
     hosts: "Hosts",
