@@ -154,6 +154,22 @@ describe("deploy/Dockerfile", () => {
     for (const source of copied) expect([source, existsSync(source)]).toEqual([source, true]);
   });
 
+  test("has the packages of this repository that the server needs, as they are built", () => {
+    const { packages } = JSON.parse(read("package-lock.json"));
+    const needed = Object.keys(packages["packages/insulae"].dependencies).filter(
+      (name) => packages[`node_modules/${name}`]?.link,
+    );
+    expect(needed).toEqual(["@insulae/console"]);
+    for (const name of needed) {
+      const folder = packages[`node_modules/${name}`].resolved.replace("packages/", "");
+      // npm leaves a link to a folder that the image doesn't have.
+      expect(instructions).toContain(
+        `COPY --from=build /insulae/build/${folder} node_modules/${name}`,
+      );
+    }
+    expect(instructions.join("\n")).toMatch(/ rm -rf [^&]*node_modules\/@insulae /);
+  });
+
   test("has a health check on the exposed port", () => {
     expect(instructions.join("\n")).toMatch(
       /^EXPOSE 8000 9000\n(?:.*\n)*HEALTHCHECK .*health-check\.mjs/m,

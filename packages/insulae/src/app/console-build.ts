@@ -23,7 +23,7 @@ export interface ConsoleBuild {
 export function createConsoleBuild(
   { console: mode, env }: Pick<Config, "console" | "env">,
   log: Pick<Logger, "error">,
-  sources = findConsole()?.sources,
+  sources = findConsole(env)?.sources,
 ): ConsoleBuild {
   let child: ChildProcess | undefined;
   let lock: string | undefined;

@@ -17,18 +17,29 @@ interface ConsolePackage {
   readonly sources: string | undefined;
 }
 
-/** @returns undefined if it is not installed */
-export function findConsole(): ConsolePackage | undefined {
-  let manifest: string;
+/**
+ * In production nothing is built, so a checkout has a console only if that was done before.
+ *
+ * @returns undefined if it is not installed
+ */
+export function findConsole(
+  env: Config["env"],
+  manifest = findManifest(),
+): ConsolePackage | undefined {
+  if (manifest === undefined) return undefined;
+  const dist = dirname(manifest);
+  const sources = dirname(dist);
+  const mayBuild = env !== "production" && existsSync(join(sources, "build/build.ts"));
+  if (mayBuild) return { dist, sources };
+  return existsSync(manifest) ? { dist, sources: undefined } : undefined;
+}
+
+function findManifest(): string | undefined {
   try {
-    manifest = fileURLToPath(import.meta.resolve("@insulae/console/manifest.json"));
+    return fileURLToPath(import.meta.resolve("@insulae/console/manifest.json"));
   } catch {
     return undefined;
   }
-  const dist = dirname(manifest);
-  const sources = dirname(dist);
-  if (existsSync(join(sources, "build/build.ts"))) return { dist, sources };
-  return existsSync(manifest) ? { dist, sources: undefined } : undefined;
 }
 
 interface Hosts {
@@ -40,7 +51,7 @@ interface Hosts {
 export function consoleFor(
   { console: mode, baseUrl, baseDomain, env }: Config,
   { isPlatformHost, findTenant }: Hosts,
-  found = findConsole(),
+  found = findConsole(env),
 ): ConsoleOptions | undefined {
   if (mode === "off" || !found) return undefined;
   const path = `${new URL(baseUrl).pathname.replace(/\/$/, "")}/console/`;
@@ -57,9 +68,9 @@ export function consoleFor(
 }
 
 /** Says where links in e-mails lead if nothing answers there. */
-export function warnOfLinks({ console: mode, appUrl, baseUrl }: Config, log: Logger): void {
+export function warnOfLinks({ console: mode, appUrl, baseUrl, env }: Config, log: Logger): void {
   const isUnset = appUrl === baseUrl || appUrl === `${baseUrl}/console`;
-  if (!isUnset || (mode !== "off" && findConsole())) return;
+  if (!isUnset || (mode !== "off" && findConsole(env))) return;
   log.warn(
     { app_url: appUrl },
     `E-mails link to ${appUrl}, where no pages are: set APP_URL to your front end, or CONSOLE=platform`,

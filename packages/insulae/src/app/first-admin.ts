@@ -36,7 +36,8 @@ export async function makeStartToken(
   { config }: Installation,
   { platform }: Services,
 ): Promise<string | undefined> {
-  if (config.env !== "development" || config.console === "off" || !findConsole()) return undefined;
+  if (config.env !== "development" || config.console === "off" || !findConsole(config.env))
+    return undefined;
   const actor = { kind: "system", name: "start" } as const;
   return (await issueStartToken(platform, { actor }))?.token;
 }

@@ -62,7 +62,7 @@ export function createConsoleFiles(options: ConsoleFilesOptions): FindConsoleFil
     else if (built?.at !== at) built = { at, files: filesOf(manifest, options) };
   };
   return (name) => {
-    if (!built || (options.mayChange && !name.startsWith("assets/"))) look();
+    if (!built || options.mayChange) look();
     return built?.files.get(name);
   };
 }

@@ -176,6 +176,18 @@ describe("a file of the console", () => {
     );
   });
 
+  test("is none while the console is built anew, and what was loaded before is not sent either", async () => {
+    const { get, folder } = serve();
+    expect((await get(main)).statusCode).toBe(200);
+    rmSync(folder, { recursive: true });
+    for (const url of [main, "/console/assets/auth-a1b2c3d4.js", "/console/theme.js"]) {
+      const { statusCode, headers } = await get(url);
+      expect([url, statusCode, headers["content-type"]]).toEqual([
+        ...[url, 404, "text/plain; charset=utf-8"],
+      ]);
+    }
+  });
+
   test("is held in memory", async () => {
     const { get, folder } = serve();
     await get(main);
