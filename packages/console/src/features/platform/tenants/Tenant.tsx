@@ -10,7 +10,7 @@ import { ActionButton } from "../../../ui/ActionButton.tsx";
 import { ConfirmByKey } from "../../../ui/ConfirmByKey.tsx";
 import { CopyButton } from "../../../ui/CopyButton.tsx";
 import { EditForm } from "../../../ui/EditForm.tsx";
-import { Id, Json, ScreenFrame, Time } from "../../../ui/parts.tsx";
+import { Id, Json, NumberText, ScreenFrame, Time } from "../../../ui/parts.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Problem } from "../../../ui/states.tsx";
 import { IsolationTag, StatusTag } from "../../../ui/tenant-tags.tsx";
@@ -19,12 +19,13 @@ import { texts } from "./texts.ts";
 import { Users } from "./Users.tsx";
 
 type Shown = Schemas["Tenant"];
+type Detail = Schemas["TenantDetail"];
 
 export default function Tenant({ tenant }: { readonly tenant: string }) {
   const t = useText(texts);
   const [{ tab = "overview" }, change] = useFilters();
   const found = useGet(["/tenants", tenant], (api, signal) =>
-    api.get("/tenants/{id}", { params: { path: { id: tenant } }, signal }),
+    api.get("/platform/tenants/{id}", { params: { path: { id: tenant } }, signal }),
   );
   if (found.error) return <Problem error={found.error} onRetry={() => void found.refetch()} />;
   if (!found.data) return <Skeleton />;
@@ -59,7 +60,7 @@ export default function Tenant({ tenant }: { readonly tenant: string }) {
             { key: "overview", label: t.overview, children: <Overview tenant={shown} /> },
             { key: "usage", label: t.usage, children: <UsagePlots tenant={shown.id} /> },
             { key: "users", label: t.users, children: <Users tenant={shown} /> },
-            { key: "settings", label: t.settings, children: <Settings tenant={shown} /> },
+            { key: "settings", label: t.settings, children: <Settings id={shown.id} /> },
           ]}
         />
       )}
@@ -67,7 +68,7 @@ export default function Tenant({ tenant }: { readonly tenant: string }) {
   );
 }
 
-function Overview({ tenant }: { readonly tenant: Shown }) {
+function Overview({ tenant }: { readonly tenant: Detail }) {
   const t = useText(texts);
   return (
     <div className="panel">
@@ -81,7 +82,32 @@ function Overview({ tenant }: { readonly tenant: Shown }) {
             label: t.isolation,
             children: <IsolationTag isolation={tenant.isolation} />,
           },
-          { key: "owner", label: t.owner, children: <Id id={tenant.owner_account_id} /> },
+          {
+            key: "owner",
+            label: t.owner,
+            children: tenant.owner ? (
+              <Link to={`/p/accounts/${tenant.owner.id}`}>{tenant.owner.email}</Link>
+            ) : (
+              "–"
+            ),
+          },
+          {
+            key: "place",
+            label: t.placement,
+            children: (
+              <span className="mono">
+                {tenant.placement.server}/{tenant.placement.database}.{tenant.placement.schema}
+              </span>
+            ),
+          },
+          {
+            key: "migrations",
+            label: t.migrations,
+            children: <NumberText value={tenant.placement.version} />,
+          },
+          { key: "users", label: t.users, children: <NumberText value={tenant.users} /> },
+          { key: "sessions", label: t.sessions, children: <NumberText value={tenant.sessions} /> },
+          { key: "seen", label: t.lastSeen, children: <Time at={tenant.last_request_at} /> },
           { key: "hosts", label: t.hosts, children: tenant.hosts.join(", ") || "–" },
           { key: "created", label: t.created, children: <Time at={tenant.created_at} /> },
         ]}
@@ -90,16 +116,23 @@ function Overview({ tenant }: { readonly tenant: Shown }) {
   );
 }
 
-function Settings({ tenant }: { readonly tenant: Shown }) {
+function Settings({ id }: { readonly id: string }) {
   const t = useText(texts);
   const { client } = useApiContext();
   const [editing, setEditing] = useState(false);
-  const params = { path: { id: tenant.id } };
+  const params = { path: { id } };
+  // With the version that a change has to name.
+  const found = useGet(["/tenants", id, "settings"], (api, signal) =>
+    api.get("/tenants/{id}", { params, signal }),
+  );
   const save = useAct(
     (api, { body, seen }: { readonly body: object; readonly seen: Shown }) =>
       api.patch("/tenants/{id}", { params, body, ifMatch: seen }),
     { changes: ["/tenants"] },
   );
+  if (found.error) return <Problem error={found.error} onRetry={() => void found.refetch()} />;
+  if (!found.data) return <Skeleton />;
+  const tenant = found.data;
   return (
     <>
       <div className="panel">
@@ -177,10 +210,11 @@ function Actions({ tenant }: { readonly tenant: Shown }) {
     (api, _: undefined) => api.post("/tenants/{id}/resume", { params: { path } }),
     changes,
   );
-  const remove = useAct(
-    (api, _: undefined) => api.delete("/tenants/{id}", { params: { path } }),
-    changes,
-  );
+  const remove = useAct(async (api, _: undefined) => {
+    await api.delete("/tenants/{id}", { params: { path } });
+    // Before it is asked for anew.
+    await navigate({ to: "/p/tenants" });
+  }, changes);
   const failed = (error: Error) => void message.error(error.message, 10);
 
   const askSuspend = () =>
@@ -216,10 +250,7 @@ function Actions({ tenant }: { readonly tenant: Shown }) {
           title={t.deleteTenant}
           about={t.deleteAbout(tenant.name)}
           word={tenant.key}
-          onConfirm={async () => {
-            await remove.mutateAsync(undefined);
-            void navigate({ to: "/p/tenants" });
-          }}
+          onConfirm={() => remove.mutateAsync(undefined)}
           onClose={() => setDeleting(false)}
         />
       )}

@@ -27,10 +27,10 @@ export function Rules() {
   );
   const save = useAct(
     (api, { seen, values }: { readonly seen: Schemas["Tenant"]; readonly values: Values }) => {
-      // The settings are saved as a whole, the others as they were read.
+      // The settings are saved as a whole, the others as they were read: only so is a choice undone.
       const given = Object.entries({ ...seen.settings, ...values });
       const settings = Object.fromEntries(given.filter(([, value]) => value !== unset));
-      return api.patch("/tenants/{id}", { params, body: { settings } as never, ifMatch: seen });
+      return api.put("/tenants/{id}", { params, body: { settings } as never, ifMatch: seen });
     },
     { changes: ["/tenants"] },
   );
@@ -109,7 +109,7 @@ export function Rules() {
         </Form.Item>
       ))}
       <ActionButton
-        operation="patch /tenants/{id}"
+        operation="put /tenants/{id}"
         type="primary"
         htmlType="submit"
         loading={save.isPending}
