@@ -1,6 +1,6 @@
 /** Builds the console into `dist/`: Vite, then compressed variants and the manifest by which the server serves it. */
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, extname, join, relative } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { build } from "vite";
@@ -38,11 +38,14 @@ for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true }))
     immutable: relative(dist, path).startsWith("assets/"),
   };
 }
+checkBudget(dist, process.stdout);
+// Last, and in one go: a server may be looking for it.
+const manifest = join(dist, "manifest.json");
 writeFileSync(
-  join(dist, "manifest.json"),
+  `${manifest}.new`,
   `${JSON.stringify({ source: sourceHash(root), files }, null, 1)}\n`,
 );
-checkBudget(dist, process.stdout);
+renameSync(`${manifest}.new`, manifest);
 
 function compress(path: string, bytes: Buffer): { br: number; gzip: number } {
   const quality = { [constants.BROTLI_PARAM_QUALITY]: 11 };

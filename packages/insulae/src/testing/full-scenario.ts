@@ -7,6 +7,7 @@ import type { Route } from "../kernel/feature/feature.ts";
 import { routePath } from "../kernel/http/api/declarations.ts";
 import { unknownId } from "./fixtures.ts";
 import { parkJob } from "./parked-job.ts";
+import { lookAfterAccount } from "./scenario-accounts.ts";
 import type { Call, Reply } from "./scenario-calls.ts";
 import { notify } from "./scenario-notifications.ts";
 import { makeCertificate } from "./test-certificates.ts";
@@ -388,19 +389,7 @@ export async function runFullScenario(options: ScenarioOptions): Promise<FullSce
   await call("DELETE /tenants/:id", { token: admin, params: { id: "globex" } });
   await call("POST /platform/tenants/:id/restore", { token: admin, params: { id: globex } });
 
-  // The platform's administrators look after an account.
-  const { items } = (
-    await call("GET /platform/accounts", { token: admin, query: `?q=${encodeURIComponent(heir)}` })
-  ).body;
-  const account = { id: items[0].id };
-  await call("DELETE /platform/accounts/:id/sessions", { token: admin, params: account });
-  await call("PUT /platform/accounts/:id/platform-admin", { token: admin, params: account });
-  await call("DELETE /platform/accounts/:id/platform-admin", { token: admin, params: account });
-  await call("PATCH /platform/accounts/:id", {
-    token: admin,
-    params: account,
-    body: { is_active: false },
-  });
+  await lookAfterAccount({ call, admin, email: heir });
   await call("GET /platform/audit/export", { token: admin });
   return { steps, tenants: [acme.key] };
 }

@@ -7,7 +7,7 @@ import { tenantExists, tenantNotFound } from "./errors.ts";
 export const notRestorable = defineError(
   "tenant_not_restorable",
   409,
-  "Only a deleted tenant whose rows are not erased yet can be restored.",
+  "Only a deleted tenant whose rows are not yet erased can be restored. List those with status=deleted.",
 );
 
 /**
