@@ -379,10 +379,8 @@ export async function runFullScenario(options: ScenarioOptions): Promise<FullSce
   for (const route of ["POST /tenants/:id/suspend", "POST /tenants/:id/resume"]) {
     await call(route, { token: admin, params: { id: "globex" } });
   }
-  await call("POST /platform/isolation/probes", {
-    token: admin,
-    body: { a: "acme", b: "globex" },
-  });
+  const pair = { a: "acme", b: "globex" };
+  await call("POST /platform/isolation/probes", { token: admin, body: pair });
   const { id: globex } = (
     await call("GET /tenants/:id", { token: admin, params: { id: "globex" } })
   ).body;
