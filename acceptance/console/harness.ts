@@ -27,6 +27,8 @@ import { until } from "../until.ts";
 interface OpenOptions {
   /** Refusals that the test brings about, such as `401 /auth/login`: paths below `/api/v1`. */
   readonly announced?: readonly string[];
+  /** The same, where a path has an id that nobody knows before. */
+  readonly tolerates?: (fault: string) => boolean;
   /** In this language; default: en. */
   readonly language?: "en" | "de";
   readonly width?: number;
@@ -81,7 +83,11 @@ export async function startConsole(env: Record<string, string> = {}): Promise<St
   async function open(path: string, options: OpenOptions = {}): Promise<Page> {
     const { language = "en", width = 1440, height = 900, dark = false } = options;
     const page = await (options.context ?? context).newPage();
-    records.set(page, watch(page, options.announced ?? []));
+    const { announced = [], tolerates = () => false } = options;
+    records.set(
+      page,
+      watch(page, (fault) => announced.includes(fault) || tolerates(fault)),
+    );
     await page.setViewportSize({ width, height });
     await page.emulateMedia({ colorScheme: dark ? "dark" : "light", reducedMotion: "reduce" });
     await page.addInitScript(`if (!sessionStorage.getItem("opened")) {
@@ -128,7 +134,7 @@ interface Watched {
   readonly requests: string[];
 }
 
-function watch(page: Page, announced: readonly string[]): Watched {
+function watch(page: Page, isAnnounced: (fault: string) => boolean): Watched {
   const faults: string[] = [];
   const requests: string[] = [];
   const pathOf = (url: string): string => new URL(url).pathname.replace(apiPath, "");
@@ -149,7 +155,7 @@ function watch(page: Page, announced: readonly string[]): Watched {
   });
   page.on("response", (response) => {
     const told = `${response.status()} ${pathOf(response.url())}`;
-    if (response.status() >= 400 && !announced.includes(told)) faults.push(told);
+    if (response.status() >= 400 && !isAnnounced(told)) faults.push(told);
   });
   void page.exposeFunction("__violation", (text: string) => faults.push(`CSP: ${text}`));
   void page.addInitScript(`document.addEventListener("securitypolicyviolation", (event) =>
