@@ -10,8 +10,8 @@
  */
 import type { StatementResult } from "./batch.ts";
 import type { Broker } from "./broker.ts";
-import { databaseBusy, databaseUnavailable, isDatabaseError, retryLater } from "./errors.ts";
-import { createLane, type Lane, type LaneStatement } from "./lane.ts";
+import { databaseBusy, databaseUnavailable, retryLater } from "./errors.ts";
+import { type Cancelled, createLane, type Lane, type LaneStatement } from "./lane.ts";
 import { createLanePool, type LanePool } from "./lane-pool.ts";
 import { judge } from "./retry.ts";
 import { createSlowHolders } from "./slow-holders.ts";
@@ -159,13 +159,15 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
     statement: LaneStatement,
     error: Error | undefined,
     result: StatementResult | undefined,
+    cancelled: Cancelled,
   ) => {
     const now = performance.now();
     const workedMs = now - lane.workingSince;
     if (statement.slow && workedMs > limits.heavyMs) slowHolders.add(statement.holder, now);
     poolOf(statement).count(statement.holder, -1);
     if (result !== undefined) statement.resolve(result);
-    else if (lane.wasInterrupted && !statement.slow && isCancelled(error)) runAmongSlow(statement);
+    else if (cancelled === "meant" && !statement.slow) runAmongSlow(statement);
+    else if (cancelled === "bystander") runNext(statement);
     else fail(statement, error ?? new Error("a statement ended without a result"));
 
     for (const each of pools) if (each.queue.size > 0) pump(each);
@@ -190,6 +192,12 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
     checkSoon();
   };
 
+  /** It was cancelled by mistake, and so rolled back. */
+  const runNext = (statement: LaneStatement) => {
+    poolOf(statement).queue.unshift(statement.holder, statement);
+    checkSoon();
+  };
+
   const runAmongSlow = (statement: LaneStatement) => {
     statement.slow = true;
     poolOf(statement).queue.push(statement.holder, statement);
@@ -201,7 +209,8 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
     const { first } = lane;
     if (first === undefined || first.slow || first.holder === "") return;
     if (now - lane.workingSince < limits.heavyMs || !lane.holdsUpOthers) return;
-    if (!slowHolders.add(first.holder, now)) return;
+    if (!slowHolders.mayInterrupt(now)) return;
+    slowHolders.add(first.holder, now);
     for (const each of from.queue.remove(({ holder }) => holder === first.holder)) {
       runAmongSlow(each);
     }
@@ -259,7 +268,3 @@ export function createLaneGroup(target: Target, broker: Broker, limits: LaneLimi
     },
   };
 }
-
-/** query_canceled: rolled back, so even a write may be run again. */
-const isCancelled = (error: Error | undefined): boolean =>
-  isDatabaseError(error) && error.code === "57014";

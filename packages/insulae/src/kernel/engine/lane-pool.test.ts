@@ -11,7 +11,6 @@ const lane = (inFlight: number, age = 0, isOpen = true): Lane => ({
   workingSince: 0,
   isOpen,
   holdsUpOthers: false,
-  wasInterrupted: false,
   interrupt() {},
   run() {},
   retire() {},

@@ -7,6 +7,7 @@ import { Fifo } from "../lib/fifo.ts";
 import type { BatchRequest, StatementResult } from "./batch.ts";
 import type { Lease } from "./broker.ts";
 import { cancelStatement } from "./cancel.ts";
+import { isDatabaseError } from "./errors.ts";
 import type { StatementKind } from "./sql-rules.ts";
 
 /** A statement on its way, and whom it is for. */
@@ -42,11 +43,12 @@ export interface Lane {
   readonly holdsUpOthers: boolean;
   /** Has the server cancel what it is working on; asks once for each statement. */
   interrupt(): void;
-  /** It was interrupted once: a statement that is cancelled may not be the one that was meant. */
-  readonly wasInterrupted: boolean;
   /** Takes no more work, and is given back when what is under way has ended. */
   retire(): void;
 }
+
+/** The lane's cancel request has ended a statement: the one that was meant, or the one behind it. */
+export type Cancelled = "meant" | "bystander" | undefined;
 
 /** A statement has ended; the lane's `workingSince` still is that of this statement. */
 export type LaneStatementEnd = (
@@ -54,14 +56,44 @@ export type LaneStatementEnd = (
   statement: LaneStatement,
   error: Error | undefined,
   result: StatementResult | undefined,
+  cancelled: Cancelled,
 ) => void;
+
+const queryCanceled = "57014";
+
+interface OutstandingCancel {
+  readonly meant: LaneStatement;
+  /** The server has dealt with it: it can hit the statement that was the first one then, and none later. */
+  settled: boolean;
+  last: LaneStatement | undefined;
+}
 
 export function createLane(lease: Lease, ended: LaneStatementEnd): Lane {
   const { session } = lease;
   const underway = new Fifo<LaneStatement>();
   let workingSince = performance.now();
   let retiring = false;
-  let interrupted: LaneStatement | undefined;
+  /** The request to cancel that is on its way, or has not hit anything yet. */
+  let cancel: OutstandingCancel | undefined;
+  let isUnsure = false;
+
+  /** What the outstanding request has done to a statement that ended. */
+  const hitBy = (statement: LaneStatement, error: Error | undefined): Cancelled => {
+    if (cancel === undefined) return undefined;
+    const { meant, settled, last } = cancel;
+    const isHit = isDatabaseError(error) && error.code === queryCanceled;
+    // It hits one statement; once the server has dealt with it, none that begins later.
+    if (isHit || (settled && (last === undefined || last === statement))) cancel = undefined;
+    if (!isHit) return undefined;
+    return meant === statement ? "meant" : "bystander";
+  };
+
+  /** The connection goes to somebody else only when no request to cancel can hit it any more. */
+  const giveBack = () => {
+    if (!retiring || underway.size > 0) return;
+    if (isUnsure) lease.destroy();
+    else if (cancel === undefined || cancel.settled) lease.release();
+  };
 
   const lane: Lane = {
     get inFlight() {
@@ -86,26 +118,34 @@ export function createLane(lease: Lease, ended: LaneStatementEnd): Lane {
       underway.push(statement);
       session.submit(statement.request, (error, result) => {
         underway.delete(statement);
-        ended(lane, statement, error, result);
+        ended(lane, statement, error, result, hitBy(statement, error));
         workingSince = performance.now();
-        if (retiring && underway.size === 0) lease.release();
+        giveBack();
       });
     },
     get holdsUpOthers() {
       return underway.find(({ holder }) => holder !== underway.first?.holder) !== undefined;
     },
     interrupt() {
-      if (interrupted === underway.first) return;
-      interrupted = underway.first;
-      cancelStatement(lease.client);
-    },
-    get wasInterrupted() {
-      return interrupted !== undefined;
+      const meant = underway.first;
+      if (meant === undefined || cancel !== undefined) return;
+      const request: OutstandingCancel = { meant, settled: false, last: meant };
+      cancel = request;
+      void cancelStatement(lease.client).then((isDone) => {
+        request.settled = true;
+        request.last = underway.first;
+        if (!isDone) {
+          isUnsure = true;
+          retiring = true;
+        }
+        if (underway.size === 0) cancel = undefined;
+        giveBack();
+      });
     },
     retire() {
       if (retiring) return;
       retiring = true;
-      if (underway.size === 0) lease.release();
+      giveBack();
     },
   };
   return lane;

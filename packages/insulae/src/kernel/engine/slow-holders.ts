@@ -4,15 +4,19 @@
  */
 export interface SlowHolders {
   has(holder: string, now: number): boolean;
-  /** @returns false if so many are slow that it is not they, but the server */
-  add(holder: string, now: number): boolean;
+  add(holder: string, now: number): void;
+  /** Whether one more may be interrupted: when that many are slow, it is the server. */
+  mayInterrupt(now: number): boolean;
 }
 
 const lastsMs = 10_000;
-const most = 16;
+const most = 1_000;
+const interruptsPerSecond = 16;
 
 export function createSlowHolders(): SlowHolders {
   const until = new Map<string, number>();
+  let second = 0;
+  let interrupts = 0;
 
   const has = (holder: string, now: number): boolean => {
     const end = until.get(holder);
@@ -26,9 +30,12 @@ export function createSlowHolders(): SlowHolders {
     has,
     add(holder, now) {
       if (until.size >= most) for (const each of until.keys()) has(each, now);
-      if (until.size >= most && !until.has(holder)) return false;
-      until.set(holder, now + lastsMs);
-      return true;
+      if (until.size < most || until.has(holder)) until.set(holder, now + lastsMs);
+    },
+    mayInterrupt(now) {
+      if (now - second >= 1_000) [second, interrupts] = [now, 0];
+      interrupts += 1;
+      return interrupts <= interruptsPerSecond;
     },
   };
 }
