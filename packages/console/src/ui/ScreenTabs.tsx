@@ -38,7 +38,7 @@ export function ScreenTabs({ label, tabs, drop = [] }: Props) {
   };
   return (
     <>
-      <div ref={list} className="tabs" role="tablist" aria-label={label} onKeyDown={move}>
+      <div ref={list} className="screen-tabs" role="tablist" aria-label={label} onKeyDown={move}>
         {tabs.map((tab, index) => (
           <button
             key={tab.key}
