@@ -53,6 +53,12 @@ export const themeOf = (
   algorithm: theme === "dark" ? darkAlgorithm : defaultAlgorithm,
   components: {
     // A filled button's colour is too dark for a text on a dark ground.
+    Button: {
+      defaultHoverColor: "var(--accent)",
+      defaultHoverBorderColor: "var(--accent)",
+      defaultActiveColor: "var(--accent)",
+      ...(theme === "dark" && { dangerColor: "#1d0a0a" }),
+    },
     Tabs: {
       itemSelectedColor: "var(--accent)",
       itemHoverColor: "var(--accent)",

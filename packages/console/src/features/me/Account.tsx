@@ -1,8 +1,8 @@
-import { Descriptions, Tabs } from "antd";
+import { Descriptions } from "antd";
 import { useText } from "../../lib/i18n.ts";
 import { useMe } from "../../lib/me.ts";
-import { useFilters } from "../../lib/search.ts";
 import { Id, Pill, ScreenFrame, Time } from "../../ui/parts.tsx";
+import { ScreenTabs } from "../../ui/ScreenTabs.tsx";
 import { Security } from "./Security.tsx";
 import { Sessions } from "./Sessions.tsx";
 import { Tenants } from "./Tenants.tsx";
@@ -11,14 +11,11 @@ import { texts } from "./texts.ts";
 export default function Account() {
   const t = useText(texts);
   const { tenant } = useMe();
-  const [{ tab = tenant ? "profile" : "tenants" }, change] = useFilters();
   return (
     <ScreenFrame title={t.title} about={t.about}>
-      <Tabs
-        activeKey={tab}
-        destroyOnHidden
-        onChange={(next) => change({ tab: next })}
-        items={[
+      <ScreenTabs
+        label={t.title}
+        tabs={[
           // At a tenant's own host people are in that tenant and in no other.
           ...(tenant ? [] : [{ key: "tenants", label: t.tenants, children: <Tenants /> }]),
           { key: "profile", label: t.profile, children: <Profile /> },

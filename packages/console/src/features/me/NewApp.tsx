@@ -4,6 +4,7 @@ import { renderSVG } from "uqr";
 import { useText } from "../../lib/i18n.ts";
 import { FormDialog } from "../../ui/FormDialog.tsx";
 import { texts } from "./texts.ts";
+import "./me.css";
 
 interface Props {
   readonly begun: Schemas["BegunTotp"];

@@ -1,5 +1,5 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { Button, Popconfirm, Tabs } from "antd";
+import { Button, Popconfirm } from "antd";
 import { useMemo, useState } from "react";
 import { useAct, useGet } from "../../../lib/api.ts";
 import { type Context, ContextProvider, tenantContext } from "../../../lib/context.tsx";
@@ -7,6 +7,7 @@ import { useText } from "../../../lib/i18n.ts";
 import { useFilters } from "../../../lib/search.ts";
 import { useServer } from "../../../lib/server.ts";
 import { Pill, ScreenFrame } from "../../../ui/parts.tsx";
+import { ScreenTabs } from "../../../ui/ScreenTabs.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Problem } from "../../../ui/states.tsx";
 import { IsolationTag } from "../../../ui/tenant-tags.tsx";
@@ -20,7 +21,7 @@ import "./lab.css";
 export default function Lab() {
   const t = useText(texts);
   const server = useServer();
-  const [{ tab = "demo" }, change] = useFilters();
+  const [{ tab }] = useFilters();
   if (server.error) {
     return <Problem error={server.error} onRetry={() => void server.refetch()} />;
   }
@@ -34,11 +35,9 @@ export default function Lab() {
   }
   return (
     <ScreenFrame title={t.title} about={tab === "report" ? t.reportAbout : `${t.about} ${t.curl}`}>
-      <Tabs
-        activeKey={tab}
-        destroyOnHidden
-        onChange={(next) => change({ tab: next })}
-        items={[
+      <ScreenTabs
+        label={t.title}
+        tabs={[
           { key: "demo", label: t.demoTab, children: <Demo /> },
           { key: "report", label: t.reportTab, children: <Report /> },
         ]}

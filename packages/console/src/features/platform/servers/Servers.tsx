@@ -58,14 +58,16 @@ function ServerList() {
       <ul className="cards">
         {servers.data.items.map(({ id, name, address, weight, accepting, answers, tenants }) => (
           <li key={id}>
-            <div className="screen-head" style={{ marginBottom: 0 }}>
-              <strong>{name}</strong>
-              <span className="mono quiet">{address}</span>
-              <Pill kind={answers ? "good" : "bad"}>{answers ? t.answers : t.silent}</Pill>
-              <Link to={`/p/servers/${id}`}>
-                <NumberText value={tenants} /> {t.tenants}
-              </Link>
-              <div className="actions">
+            <div className="screen-head flush">
+              <span className="inline">
+                <strong>{name}</strong>
+                <span className="mono quiet">{address}</span>
+                <Pill kind={answers ? "good" : "bad"}>{answers ? t.answers : t.silent}</Pill>
+                <Link to={`/p/servers/${id}`}>
+                  <NumberText value={tenants} /> {t.tenants}
+                </Link>
+              </span>
+              <div className="actions middle">
                 <span>{t.weight}</span>
                 <InputNumber
                   aria-label={`${name}: ${t.weight}`}

@@ -96,14 +96,16 @@ export default function Hosts() {
       <ul className="cards">
         {hosts.data.items.map(({ hostname, status, verification, certificate }) => (
           <li key={hostname}>
-            <div className="screen-head" style={{ marginBottom: 0 }}>
-              <strong>{hostname}</strong>
-              <Pill kind={status === "active" ? "good" : "warn"}>{t[status]}</Pill>
-              {certificate && (
-                <span className="quiet">
-                  {t.certificate} <Time at={certificate.expires_at} />
-                </span>
-              )}
+            <div className="screen-head flush">
+              <span className="inline">
+                <strong>{hostname}</strong>
+                <Pill kind={status === "active" ? "good" : "warn"}>{t[status]}</Pill>
+                {certificate && (
+                  <span className="quiet">
+                    {t.certificate} <Time at={certificate.expires_at} />
+                  </span>
+                )}
+              </span>
               <div className="actions">
                 {status === "pending" && (
                   <Button loading={verify.isPending} onClick={() => verify.mutate(hostname)}>

@@ -102,12 +102,14 @@ export function Provider({ id }: { readonly id: string }) {
         ) : (
           <>
             <Settings provider={provider} />
-            <ActionButton
-              operation="patch /identity-providers/{id}"
-              onClick={() => setEditing(true)}
-            >
-              {t.edit}
-            </ActionButton>
+            <div className="actions spaced">
+              <ActionButton
+                operation="patch /identity-providers/{id}"
+                onClick={() => setEditing(true)}
+              >
+                {t.edit}
+              </ActionButton>
+            </div>
           </>
         )}
       </div>

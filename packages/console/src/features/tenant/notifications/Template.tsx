@@ -97,12 +97,14 @@ function Content({ template }: { readonly template: Schemas["NotificationTemplat
     return (
       <>
         <Preview template={template} />
-        <ActionButton
-          operation="patch /notifications/templates/{id}"
-          onClick={() => setEditing(true)}
-        >
-          {s.edit}
-        </ActionButton>
+        <div className="actions spaced">
+          <ActionButton
+            operation="patch /notifications/templates/{id}"
+            onClick={() => setEditing(true)}
+          >
+            {s.edit}
+          </ActionButton>
+        </div>
       </>
     );
   }

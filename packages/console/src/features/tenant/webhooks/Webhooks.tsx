@@ -54,7 +54,7 @@ function WebhookList() {
       <ul className="cards">
         {hooks.data.items.map((hook) => (
           <li key={hook.id}>
-            <div className="screen-head" style={{ marginBottom: 0 }}>
+            <div className="inline">
               <Link to={`/t/${tenant}/webhooks/${hook.id}`} className="mono">
                 {hook.url}
               </Link>
