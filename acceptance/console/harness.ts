@@ -13,7 +13,8 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
-import type { BrowserContext, Page } from "playwright-core";
+import type { BrowserContext, Locator, Page } from "playwright-core";
+import { sourceHash } from "../../packages/console/build/source-hash.ts";
 import { launchBrowser } from "../chromium.ts";
 import {
   adminEmail,
@@ -24,11 +25,13 @@ import {
 } from "../server.ts";
 import { until } from "../until.ts";
 
+type Announced = readonly (string | RegExp)[];
+
 interface OpenOptions {
   /** Refusals that the test brings about, such as `401 /auth/login`: paths below `/api/v1`. */
-  readonly announced?: readonly string[];
-  /** The same, where a path has an id that nobody knows before. */
-  readonly tolerates?: (fault: string) => boolean;
+  readonly announced?: Announced;
+  /** At this tenant's own host; default: the platform's. */
+  readonly tenant?: string;
   /** In this language; default: en. */
   readonly language?: "en" | "de";
   readonly width?: number;
@@ -36,6 +39,12 @@ interface OpenOptions {
   readonly dark?: boolean;
   /** With cookies of its own: somebody else's browser. */
   readonly context?: BrowserContext;
+}
+
+export interface Person {
+  /** E-mail or user name. */
+  readonly login: string;
+  readonly password: string;
 }
 
 export interface StartedConsole {
@@ -47,6 +56,10 @@ export interface StartedConsole {
   open(path: string, options?: OpenOptions): Promise<Page>;
   /** Signs the administrator in, and opens a path of the console. */
   openAsAdmin(path: string, options?: OpenOptions): Promise<Page>;
+  /** Signs somebody in, and opens a path of the console. */
+  openAs(person: Person, path: string, options?: OpenOptions): Promise<Page>;
+  /** The tab that a page opens when the test does something there. */
+  tabOf(act: () => Promise<void>, announced?: Announced): Promise<Page>;
   /** @throws Error that lists what went wrong on the page so far */
   expectFaultless(page: Page): void;
   /** @throws Error that lists violations of WCAG 2.2 AA */
@@ -56,19 +69,37 @@ export interface StartedConsole {
   stop(): Promise<void>;
 }
 
+const consoleFolder = resolve(import.meta.dirname, "../../packages/console");
+
+function readManifest(): { readonly source: string } | undefined {
+  try {
+    return JSON.parse(readFileSync(`${consoleFolder}/dist/manifest.json`, "utf8"));
+  } catch {
+    return undefined; // not there yet
+  }
+}
+
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const apiPath = "/api/v1";
 
-export async function startConsole(env: Record<string, string> = {}): Promise<StartedConsole> {
+/** @param example one of `examples/`, with features of its own, in place of the server */
+export async function startConsole(
+  env: Record<string, string> = {},
+  example?: string,
+): Promise<StartedConsole> {
   const folder = await temporaryFolder();
   const server = await startServer({
     dataDir: folder.path,
+    ...(example !== undefined && { example }),
     env: { RATE_LIMIT_CREDENTIALS: "1000", RATE_LIMIT_ANONYMOUS: "10000", ...env },
   });
-  // In a checkout, the server builds the console if its sources have changed.
+  // In a checkout, the server builds the console if its sources have changed. Meanwhile the one
+  // from before may be served, and its files go.
+  const sources = sourceHash(consoleFolder);
   await until(
     () => `the console is built:\n${server.output()}`,
     async () =>
+      readManifest()?.source === sources &&
       (await fetch(`${server.url}/console/`, { headers: { accept: "text/html" } })).status === 200,
     120_000,
   );
@@ -83,11 +114,7 @@ export async function startConsole(env: Record<string, string> = {}): Promise<St
   async function open(path: string, options: OpenOptions = {}): Promise<Page> {
     const { language = "en", width = 1440, height = 900, dark = false } = options;
     const page = await (options.context ?? context).newPage();
-    const { announced = [], tolerates = () => false } = options;
-    records.set(
-      page,
-      watch(page, (fault) => announced.includes(fault) || tolerates(fault)),
-    );
+    records.set(page, watch(page, options.announced ?? []));
     await page.setViewportSize({ width, height });
     await page.emulateMedia({ colorScheme: dark ? "dark" : "light", reducedMotion: "reduce" });
     await page.addInitScript(`if (!sessionStorage.getItem("opened")) {
@@ -95,7 +122,15 @@ export async function startConsole(env: Record<string, string> = {}): Promise<St
       localStorage.setItem("insulae.language", "${language}");
     }`);
     page.setDefaultTimeout(10_000);
-    await page.goto(`${server.url}/console/${path}`);
+    const host = options.tenant === undefined ? "localhost" : `${options.tenant}.localhost`;
+    await page.goto(`${server.url.replace("localhost", host)}/console/${path}`);
+    return page;
+  }
+
+  async function openAs(person: Person, path: string, options?: OpenOptions): Promise<Page> {
+    const page = await open(`sign-in?to=${encodeURIComponent(path)}`, options);
+    await signIn(page, person);
+    await page.getByRole("navigation", { name: "Menu" }).waitFor({ state: "attached" });
     return page;
   }
 
@@ -104,12 +139,14 @@ export async function startConsole(env: Record<string, string> = {}): Promise<St
     server,
     context,
     open,
-    async openAsAdmin(path, options) {
-      const page = await open(`sign-in?to=${encodeURIComponent(path)}`, options);
-      await page.getByLabel("E-mail or user name").fill(adminEmail);
-      await page.getByLabel("Password").fill(adminPassword);
-      await page.getByRole("button", { name: "Sign in", exact: true }).click();
-      await page.getByRole("navigation", { name: "Menu" }).waitFor({ state: "attached" });
+    openAs,
+    openAsAdmin: (path, options) => openAs(administrator, path, options),
+    async tabOf(act, announced = []) {
+      const opening = context.waitForEvent("page");
+      await act();
+      const page = await opening;
+      records.set(page, watch(page, announced));
+      page.setDefaultTimeout(10_000);
       return page;
     },
     expectFaultless(page) {
@@ -129,12 +166,21 @@ export async function startConsole(env: Record<string, string> = {}): Promise<St
   };
 }
 
+export const administrator: Person = { login: adminEmail, password: adminPassword };
+
+/** Fills in the form that stands on the page, or in this part of it. */
+export async function signIn(place: Page | Locator, { login, password }: Person): Promise<void> {
+  await place.getByLabel("E-mail or user name").fill(login);
+  await place.getByLabel("Password").fill(password);
+  await place.getByRole("button", { name: "Sign in", exact: true }).click();
+}
+
 interface Watched {
   readonly faults: string[];
   readonly requests: string[];
 }
 
-function watch(page: Page, isAnnounced: (fault: string) => boolean): Watched {
+function watch(page: Page, announced: Announced): Watched {
   const faults: string[] = [];
   const requests: string[] = [];
   const pathOf = (url: string): string => new URL(url).pathname.replace(apiPath, "");
@@ -155,7 +201,10 @@ function watch(page: Page, isAnnounced: (fault: string) => boolean): Watched {
   });
   page.on("response", (response) => {
     const told = `${response.status()} ${pathOf(response.url())}`;
-    if (response.status() >= 400 && !isAnnounced(told)) faults.push(told);
+    const isAnnounced = announced.some((each) =>
+      typeof each === "string" ? each === told : each.test(told),
+    );
+    if (response.status() >= 400 && !isAnnounced) faults.push(told);
   });
   void page.exposeFunction("__violation", (text: string) => faults.push(`CSP: ${text}`));
   void page.addInitScript(`document.addEventListener("securitypolicyviolation", (event) =>
@@ -171,6 +220,11 @@ interface Violation {
 
 /** The policy of the page doesn't hold for what DevTools evaluate. */
 async function violationsOf(page: Page): Promise<string[]> {
+  // A colour halfway to another may have too little contrast.
+  await page.evaluate(`new Promise(requestAnimationFrame).then(() => Promise.allSettled(
+    document.getAnimations()
+      .filter(({ effect }) => effect.getComputedTiming().endTime < 10_000)
+      .map(({ finished }) => finished)))`);
   await page.evaluate(axe);
   const violations = await page.evaluate<readonly Violation[]>(
     `axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"] }).then(({ violations }) => violations)`,

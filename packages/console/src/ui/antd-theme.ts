@@ -5,8 +5,11 @@ import type { Theme } from "../lib/theme.ts";
 const tokens = {
   light: {
     colorPrimary: "#0958d9",
+    colorPrimaryHover: "#1d66e0",
     colorLink: "#0958d9",
+    colorLinkHover: "#0958d9",
     colorError: "#cf1322",
+    colorErrorHover: "#a8071a",
     colorSuccess: "#237804",
     colorWarning: "#ad6800",
     colorWarningBg: "#fffbe6",
@@ -23,8 +26,11 @@ const tokens = {
   },
   dark: {
     colorPrimary: "#1668dc",
+    colorPrimaryHover: "#2272df",
     colorLink: "#65a9f3",
+    colorLinkHover: "#65a9f3",
     colorError: "#ff7875",
+    colorErrorHover: "#ff9c99",
     colorSuccess: "#6abe39",
     colorWarning: "#e8b339",
     colorWarningBg: "#2b2111",
@@ -58,6 +64,7 @@ export const themeOf = (
       defaultHoverBorderColor: "var(--accent)",
       defaultActiveColor: "var(--accent)",
       ...(theme === "dark" && { dangerColor: "#1d0a0a" }),
+      defaultActiveBorderColor: "var(--accent)",
     },
     Tabs: {
       itemSelectedColor: "var(--accent)",
@@ -67,7 +74,7 @@ export const themeOf = (
   },
   token: {
     ...tokens[theme],
-    ...(primary && { colorPrimary: primary }),
+    ...(primary && { colorPrimary: primary, colorPrimaryHover: primary }),
     borderRadius: 8,
     fontFamily: "var(--sans)",
     fontFamilyCode: "var(--mono)",

@@ -172,7 +172,7 @@ describe("live logs", () => {
     const { add } = createLineBatches("worker 2", (lines) => void sent.push(...lines));
     for (let i = 0; i < 10; i += 1) add("x".repeat(100_000), 30, undefined);
     await expect.poll(() => sent.length).toBe(3);
-    expect(JSON.parse(sent[2]?.line ?? "").msg).toMatch(/^8 lines of worker 2 are missing/);
+    expect(JSON.parse(sent[2]?.line ?? "").msg).toMatch(/^8 lines of worker 2 were dropped/);
   });
 });
 

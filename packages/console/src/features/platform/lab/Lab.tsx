@@ -12,7 +12,7 @@ import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Problem } from "../../../ui/states.tsx";
 import { IsolationTag } from "../../../ui/tenant-tags.tsx";
 import { Attempts } from "./Attempts.tsx";
-import { acme, globex, isGone, makeDemo, removeDemo } from "./demo.ts";
+import { acme, findDemo, globex, makeDemo, removeDemo } from "./demo.ts";
 import { Report } from "./Report.tsx";
 import { texts } from "./texts.ts";
 import "./lab.css";
@@ -50,17 +50,7 @@ function Demo() {
   const t = useText(texts);
   const cache = useQueryClient();
   const [sides] = useState(() => ({ acme: tenantContext(acme), globex: tenantContext(globex) }));
-  const demo = useGet(["/tenants", "demo"], async (api, signal) => {
-    try {
-      const [one, other] = await Promise.all(
-        [acme, globex].map((id) => api.get("/tenants/{id}", { params: { path: { id } }, signal })),
-      );
-      return one && other ? { acme: one, globex: other } : null;
-    } catch (error) {
-      if (isGone(error)) return null;
-      throw error;
-    }
-  });
+  const demo = useGet(["/tenants", "demo"], findDemo);
   const make = useAct(
     (api, _: undefined) =>
       makeDemo(api, (tenant) => (tenant === acme ? sides.acme : sides.globex).client),
