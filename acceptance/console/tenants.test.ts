@@ -96,7 +96,9 @@ describe.skipIf(!browserPath)("in the console", () => {
   /** The lab asks whether its tenants are there. */
   const noDemo = ["404 /tenants/demo-acme", "404 /tenants/demo-globex"];
 
-  test("every screen is accessible and fits, at three widths, light and dark", async () => {
+  test("every screen is accessible and fits, at three widths, light and dark", {
+    timeout: 240_000,
+  }, async () => {
     const page = await started.openAsAdmin("p/tenants", { announced: noDemo });
     for (const path of ["p/lab", "p/tenants", "p/tenants/acme", "t/acme", "t/acme/data", "me"]) {
       for (const width of [390, 768, 1440]) {

@@ -316,7 +316,7 @@ test("a folder of another PostgreSQL version is left unchanged, with an explanat
   const version = join(dataDir, "postgres", "data", "PG_VERSION");
   const content = readFileSync(version, "utf8");
   writeFileSync(version, "17\n");
-  await expect(start()).rejects.toThrow(/is of PostgreSQL 17/);
+  await expect(start()).rejects.toThrow(/is from PostgreSQL 17/);
   writeFileSync(version, content);
 });
 
