@@ -13,7 +13,7 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
-import type { BrowserContext, Locator, Page } from "playwright-core";
+import type { BrowserContext, Locator, Page, Request } from "playwright-core";
 import { launchBrowser } from "../chromium.ts";
 import {
   adminEmail,
@@ -63,6 +63,8 @@ export interface StartedConsole {
   expectFaultless(page: Page): void;
   /** @throws Error that lists violations of WCAG 2.2 AA */
   expectAccessible(page: Page): Promise<void>;
+  /** Resolves when a screen stands there, and none of its requests is on its way. */
+  settled(page: Page): Promise<void>;
   /** The requests that the page has sent to the API so far, as `GET /tenants`. */
   requestsOf(page: Page): readonly string[];
   stop(): Promise<void>;
@@ -144,6 +146,20 @@ export async function startConsole(
       const found = await violationsOf(page);
       if (found.length > 0) throw new Error(`On ${page.url()}:\n${found.join("\n")}`);
     },
+    async settled(page) {
+      await page.getByRole("main").getByRole("heading").first().waitFor();
+      const { pending } = recordOf(page);
+      await until(
+        () => `answered: ${[...pending].map((request) => request.url())}`,
+        async () => {
+          // What has just been answered may make the page ask for more.
+          await page.evaluate(
+            "new Promise((done) => requestAnimationFrame(() => setTimeout(done)))",
+          );
+          return pending.size === 0 && (await page.locator(".skeleton").count()) === 0;
+        },
+      );
+    },
     requestsOf: (page) => recordOf(page).requests,
     async stop() {
       await context.close();
@@ -165,11 +181,13 @@ export async function signIn(place: Page | Locator, { login, password }: Person)
 interface Watched {
   readonly faults: string[];
   readonly requests: string[];
+  readonly pending: ReadonlySet<Request>;
 }
 
 function watch(page: Page, announced: Announced): Watched {
   const faults: string[] = [];
   const requests: string[] = [];
+  const pending = new Set<Request>();
   const pathOf = (url: string): string => new URL(url).pathname.replace(apiPath, "");
   page.on("pageerror", (error) => faults.push(`uncaught: ${error.message}`));
   page.on("console", (message) => {
@@ -177,7 +195,10 @@ function watch(page: Page, announced: Announced): Watched {
     const isRefusal = message.text().startsWith("Failed to load resource");
     if (message.type() === "error" && !isRefusal) faults.push(`console: ${message.text()}`);
   });
+  page.on("requestfinished", (request) => pending.delete(request));
+  page.on("requestfailed", (request) => pending.delete(request));
   page.on("request", (request) => {
+    pending.add(request);
     const url = new URL(request.url());
     if (url.protocol === "data:" || url.protocol === "blob:") return;
     const own = new URL(page.url() === "about:blank" ? request.url() : page.url());
@@ -196,7 +217,7 @@ function watch(page: Page, announced: Announced): Watched {
   void page.exposeFunction("__violation", (text: string) => faults.push(`CSP: ${text}`));
   void page.addInitScript(`document.addEventListener("securitypolicyviolation", (event) =>
     __violation([event.violatedDirective, event.blockedURI, event.sourceFile, event.lineNumber].join(" ")))`);
-  return { faults, requests };
+  return { faults, requests, pending };
 }
 
 interface Violation {

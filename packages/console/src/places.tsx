@@ -20,7 +20,7 @@ import { useServer } from "./lib/server.ts";
 import { noteTenant } from "./lib/tenants-used.ts";
 import { Shell } from "./ui/Shell.tsx";
 import { Skeleton } from "./ui/Skeleton.tsx";
-import { ProblemPage } from "./ui/states.tsx";
+import { Missing, ProblemPage } from "./ui/states.tsx";
 
 const Antd = lazy(() => import("./ui/antd.tsx"));
 const Account = lazy(() => import("./features/me/Account.tsx"));
@@ -112,7 +112,16 @@ export function TenantPlace() {
   const impersonation = as ?? sessionStorage.getItem(name) ?? undefined;
   return (
     <WithOwner>
-      {(owner) => <InTenant key={tenant} {...{ owner, tenant, impersonation }} />}
+      {(owner) =>
+        // At a tenant's own host there is no other.
+        owner.tenant && owner.tenant.key !== tenant ? (
+          <main className="state">
+            <Missing />
+          </main>
+        ) : (
+          <InTenant key={tenant} {...{ owner, tenant, impersonation }} />
+        )
+      }
     </WithOwner>
   );
 }

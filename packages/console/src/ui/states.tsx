@@ -71,6 +71,15 @@ export function Problem({ error, onRetry }: ProblemProps) {
   const t = useText(texts);
   const { title, detail, code, status, requestId, retryAfterSeconds } = refusalOf(error);
   const left = useCountdown(retryAfterSeconds);
+  if (status === 404) {
+    // Whether it is somebody else's or never was is not told apart.
+    return (
+      <div className="state" role="alert">
+        <h2>{t.notFound}</h2>
+        <p>{t.notFoundAbout}</p>
+      </div>
+    );
+  }
   return (
     <div className="state" role="alert">
       <h2>{code === "network" ? t.network : title}</h2>
