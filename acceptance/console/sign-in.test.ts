@@ -101,7 +101,8 @@ describe.skipIf(!browserPath)("signing in to the console", () => {
     await started.expectAccessible(page);
     await code.fill(recovery_codes[0]);
     await page.getByRole("button", { name: "Sign in", exact: true }).click();
-    await page.getByRole("heading", { name: "Your tenants" }).waitFor();
+    await page.waitForURL(/\/console\/me/);
+    await page.getByRole("heading", { level: 1 }).waitFor();
     started.expectFaultless(page);
     await page.context().clearCookies();
     await page.close();
@@ -125,7 +126,8 @@ describe.skipIf(!browserPath)("signing in to the console", () => {
     await page.getByRole("button", { name: "Set the password" }).click();
     await page.getByRole("link", { name: "Sign in" }).click();
     await signIn(page, person.email, "another-Passphrase-9");
-    await page.getByRole("heading", { name: "Your tenants" }).waitFor();
+    await page.waitForURL(/\/console\/me/);
+    await page.getByRole("heading", { level: 1 }).waitFor();
     started.expectFaultless(page);
     await page.close();
   });
