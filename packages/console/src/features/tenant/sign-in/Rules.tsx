@@ -8,6 +8,7 @@ import { ActionButton } from "../../../ui/ActionButton.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Problem } from "../../../ui/states.tsx";
 import { texts as shared } from "../../../ui/texts.ts";
+import type { signInSettings } from "./settings.ts";
 import { texts } from "./texts.ts";
 
 /** A choice that isn't made: the setting is absent. */
@@ -15,6 +16,9 @@ const unset = "";
 
 type Choice = readonly [value: string, label: string, about: string];
 type Values = Readonly<Record<string, string>>;
+type Rules = Readonly<
+  Record<(typeof signInSettings)[number], { title: string; choices: readonly Choice[] }>
+>;
 
 export function Rules() {
   const t = useText(texts);
@@ -38,7 +42,7 @@ export function Rules() {
   if (!found.data) return <Skeleton />;
   const seen = found.data;
   const byDefault: Choice = [unset, t.none, t.noneAbout];
-  const settings: Readonly<Record<string, { title: string; choices: readonly Choice[] }>> = {
+  const settings: Rules = {
     password_login: {
       title: t.password,
       choices: [
