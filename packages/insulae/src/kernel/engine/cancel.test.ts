@@ -2,7 +2,14 @@
 import { connect, createServer, type Server } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, test } from "vitest";
-import { createEngine, type Engine, scopeOf, tenantA, tenantB, tenantNumber } from "./engine-fixture.ts";
+import {
+  createEngine,
+  type Engine,
+  scopeOf,
+  tenantA,
+  tenantB,
+  tenantNumber,
+} from "./engine-fixture.ts";
 
 const cancelRequest = 80_877_102;
 /** What the proxy keeps back for a while. */

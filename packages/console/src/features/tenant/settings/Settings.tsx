@@ -4,12 +4,12 @@ import { bodyOf, type Schema, useDocument } from "../../../lib/document.ts";
 import { defineTexts, useText } from "../../../lib/i18n.ts";
 import { useMe } from "../../../lib/me.ts";
 import { refusalOf } from "../../../lib/problem.ts";
+import { signInSettings } from "../../../lib/sign-in-settings.ts";
 import { ScreenFrame } from "../../../ui/parts.tsx";
 import { filledIn, SchemaFields } from "../../../ui/SchemaForm.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Problem } from "../../../ui/states.tsx";
 import { texts as shared } from "../../../ui/texts.ts";
-import { signInSettings } from "../sign-in/settings.ts";
 
 const texts = defineTexts({
   en: {

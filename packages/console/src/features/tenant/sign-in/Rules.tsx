@@ -4,11 +4,11 @@ import { useAct, useGet } from "../../../lib/api.ts";
 import { useText } from "../../../lib/i18n.ts";
 import { useMe } from "../../../lib/me.ts";
 import { refusalOf } from "../../../lib/problem.ts";
+import type { signInSettings } from "../../../lib/sign-in-settings.ts";
 import { ActionButton } from "../../../ui/ActionButton.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Problem } from "../../../ui/states.tsx";
 import { texts as shared } from "../../../ui/texts.ts";
-import type { signInSettings } from "./settings.ts";
 import { texts } from "./texts.ts";
 
 /** A choice that isn't made: the setting is absent. */
