@@ -9,7 +9,10 @@ let started: StartedConsole;
 describe.skipIf(!browserPath)("every screen", () => {
   beforeAll(async () => {
     started = await startConsole();
-    const owner = await makeTenant(started.url, { key: "acme", name: "Acme Furniture and Fittings of the North" });
+    const owner = await makeTenant(started.url, {
+      key: "acme",
+      name: "Acme Furniture and Fittings of the North",
+    });
     await owner("POST", "/contacts", { name: "Grace Hopper", email: "grace@example.org" });
   }, 180_000);
   afterAll(() => started?.stop());
