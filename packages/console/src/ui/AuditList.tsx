@@ -9,6 +9,7 @@ import { useIsNarrow } from "../lib/use-media.ts";
 import { Id, Json, Pill, Time } from "./parts.tsx";
 import { ResourceList } from "./ResourceList.tsx";
 import { Empty } from "./states.tsx";
+import { useFocusBack } from "./use-focus-back.ts";
 
 const texts = defineTexts({
   en: {
@@ -170,6 +171,7 @@ function Chain({ entries }: { readonly entries: readonly Entry[] }) {
 }
 
 function EntryDrawer({ entry, onClose }: { readonly entry: Entry; readonly onClose: () => void }) {
+  useFocusBack();
   const t = useText(texts);
   const narrow = useIsNarrow();
   const [, change] = useFilters();

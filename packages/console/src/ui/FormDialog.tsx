@@ -4,6 +4,7 @@ import { type ReactNode, useState } from "react";
 import { useText } from "../lib/i18n.ts";
 import { refusalOf } from "../lib/problem.ts";
 import { texts } from "./texts.ts";
+import { useFocusBack } from "./use-focus-back.ts";
 
 interface Props<Values> {
   readonly title: string;
@@ -19,6 +20,7 @@ interface Props<Values> {
 export function FormDialog<Values extends object>(props: Props<Values>) {
   const { title, submit, danger = false, initial, onSubmit, onClose, children } = props;
   const t = useText(texts);
+  useFocusBack();
   const [form] = Form.useForm<Values>();
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState<string>();

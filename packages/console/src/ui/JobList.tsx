@@ -10,6 +10,7 @@ import { useIsNarrow } from "../lib/use-media.ts";
 import { Id, Json, Pill, Time } from "./parts.tsx";
 import { ResourceList } from "./ResourceList.tsx";
 import { Empty, Problem } from "./states.tsx";
+import { useFocusBack } from "./use-focus-back.ts";
 
 const texts = defineTexts({
   en: {
@@ -158,6 +159,7 @@ export function JobList({ label }: { readonly label: string }) {
 }
 
 function JobDrawer({ job, onClose }: { readonly job: Job; readonly onClose: () => void }) {
+  useFocusBack();
   const t = useText(texts);
   const narrow = useIsNarrow();
   return (

@@ -67,9 +67,9 @@ export function Shell({ screens, root, children }: ShellProps) {
 
   return (
     <div className={`shell ${tenant ? "of-tenant" : "of-platform"}`}>
-      <a className="skip" href="#main">
+      <button type="button" className="skip" onClick={() => main.current?.focus()}>
         {t.skip}
-      </a>
+      </button>
       {server.data?.environment === "production" && !tenant && <div className="production" />}
       <ImpersonationBar />
       <Offline />

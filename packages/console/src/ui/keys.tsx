@@ -1,7 +1,7 @@
-/** Keyboard shortcuts. Single letters do nothing in fields, and can be switched off in the browser's storage. */
-import { useEffect, useRef } from "react";
+/** Keyboard shortcuts. Single letters do nothing in fields, and can be switched off. */
+import { useEffect, useRef, useState } from "react";
 import { useText } from "../lib/i18n.ts";
-import { readStored } from "../lib/storage.ts";
+import { readStored, store } from "../lib/storage.ts";
 import { Dialog } from "./Dialog.tsx";
 import { texts } from "./texts.ts";
 
@@ -31,8 +31,8 @@ export function useKeys(actions: Actions): void {
       if (command && event.key === "k") return act(palette);
       if (command && event.key === "o") return act(tenants);
       if (command && event.key === ".") return act(api);
-      if (command || event.altKey || isTyping(event.target) || readStored("letters") === "off")
-        return;
+      if (command || event.altKey || isTyping(event.target) || !hasLetters()) return;
+      if (event.key === "e") return act(() => click("[data-edit]"));
       if (document.querySelector("dialog[open], .ant-modal-open, [role=dialog]")) return;
       if (event.timeStamp - goSince < goWithinMs) {
         goSince = Number.NEGATIVE_INFINITY;
@@ -41,11 +41,25 @@ export function useKeys(actions: Actions): void {
       if (event.key === "g") goSince = event.timeStamp;
       if (event.key === "?") act(keys);
       if (event.key === "/") act(palette);
-      if (event.key === "n") act(() => document.querySelector<HTMLElement>("[data-new]")?.click());
+      if (event.key === "n") act(() => click("[data-new]"));
+      if (event.key === "j") act(() => toRow(1));
+      if (event.key === "k") act(() => toRow(-1));
     };
     document.addEventListener("keydown", pressed);
     return () => document.removeEventListener("keydown", pressed);
   }, []);
+}
+
+const hasLetters = () => readStored("letters") !== "off";
+
+const click = (selector: string): void => document.querySelector<HTMLElement>(selector)?.click();
+
+/** Focuses what leads to the next or previous row of the list. */
+function toRow(by: 1 | -1): void {
+  const rows = [...document.querySelectorAll("main tbody tr, main .cards > li")];
+  const links = rows.flatMap((row) => row.querySelector<HTMLElement>("a, button") ?? []);
+  const at = links.indexOf(document.activeElement as HTMLElement);
+  links[at < 0 ? 0 : Math.min(links.length - 1, Math.max(0, at + by))]?.focus();
 }
 
 const isTyping = (target: EventTarget | null): boolean =>
@@ -57,7 +71,10 @@ const shortcuts: readonly (readonly [string, string, string])[] = [
   ["Ctrl/⌘ O", "Change the tenant", "Mandanten wechseln"],
   ["Ctrl/⌘ .", "The requests of this tab", "Die Anfragen dieses Tabs"],
   ["g, then a letter", "Go to the screen that begins with it", "Zur Ansicht, die damit beginnt"],
+  ["j, k", "Next row, previous row", "Nächste Zeile, vorige Zeile"],
+  ["Enter", "Open", "Öffnen"],
   ["n", "New", "Neu"],
+  ["e", "Edit", "Bearbeiten"],
   ["Esc", "Close", "Schließen"],
   ["?", "This list", "Diese Liste"],
 ];
@@ -65,6 +82,7 @@ const shortcuts: readonly (readonly [string, string, string])[] = [
 export function KeyList({ onClose }: { readonly onClose: () => void }) {
   const t = useText(texts);
   const german = document.documentElement.lang === "de";
+  const [letters, setLetters] = useState(hasLetters);
   return (
     <Dialog title={t.keys} onClose={onClose}>
       <dl className="keys">
@@ -77,6 +95,17 @@ export function KeyList({ onClose }: { readonly onClose: () => void }) {
           </div>
         ))}
       </dl>
+      <label className="inline">
+        <input
+          type="checkbox"
+          checked={letters}
+          onChange={({ target }) => {
+            store("letters", target.checked ? undefined : "off");
+            setLetters(target.checked);
+          }}
+        />
+        {t.letters}
+      </label>
     </Dialog>
   );
 }

@@ -8,6 +8,7 @@ import { useIsNarrow } from "../../../lib/use-media.ts";
 import { Id, Pill, ScreenFrame, Time } from "../../../ui/parts.tsx";
 import { ResourceList } from "../../../ui/ResourceList.tsx";
 import { Empty, Problem } from "../../../ui/states.tsx";
+import { useFocusBack } from "../../../ui/use-focus-back.ts";
 
 const texts = defineTexts({
   en: {
@@ -105,6 +106,7 @@ export default function Mails() {
 }
 
 function MailDrawer({ id, onClose }: { readonly id: string; readonly onClose: () => void }) {
+  useFocusBack();
   const t = useText(texts);
   const narrow = useIsNarrow();
   const mail = useGet(["/mails", id], (api, signal) =>

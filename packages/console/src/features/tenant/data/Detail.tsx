@@ -13,6 +13,7 @@ import { labelOf, SchemaFields } from "../../../ui/SchemaForm.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Empty, Problem } from "../../../ui/states.tsx";
 import { texts as shared } from "../../../ui/texts.ts";
+import { useFocusBack } from "../../../ui/use-focus-back.ts";
 import { ValueText } from "../../../ui/ValueText.tsx";
 import type { Item } from "./item.ts";
 import { texts } from "./texts.ts";
@@ -27,6 +28,7 @@ interface Props {
 }
 
 export function Detail({ document, resource, id, listed, onClose }: Props) {
+  useFocusBack();
   const t = useText(shared);
   const may = useMay();
   const narrow = useIsNarrow();
@@ -58,7 +60,11 @@ export function Detail({ document, resource, id, listed, onClose }: Props) {
         item &&
         !editing && (
           <Space>
-            {mayUpdate && <Button onClick={() => setEditing(true)}>{t.edit}</Button>}
+            {mayUpdate && (
+              <Button data-edit onClick={() => setEditing(true)}>
+                {t.edit}
+              </Button>
+            )}
             {mayRemove && <Remove onRemove={() => erase.mutateAsync(undefined).then(onClose)} />}
           </Space>
         )

@@ -7,6 +7,7 @@ import type { Resource } from "../../../lib/document.ts";
 import { useText } from "../../../lib/i18n.ts";
 import { Problem } from "../../../ui/states.tsx";
 import { texts as shared } from "../../../ui/texts.ts";
+import { useFocusBack } from "../../../ui/use-focus-back.ts";
 import { texts } from "./texts.ts";
 
 type Report = Schemas["ImportReport"];
@@ -19,6 +20,7 @@ interface Props {
 /** A file is tried first: what is wrong stands there by line, before anything is changed. */
 export function Import({ resource, onClose }: Props) {
   const t = useText(texts);
+  useFocusBack();
   const s = useText(shared);
   const [file, setFile] = useState<File>();
   const send = useAct(

@@ -11,6 +11,7 @@ import { EditForm } from "../../../ui/EditForm.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Problem } from "../../../ui/states.tsx";
 import { texts as shared } from "../../../ui/texts.ts";
+import { useFocusBack } from "../../../ui/use-focus-back.ts";
 import { TextFields, VariablesField, variablesOf } from "./TemplateFields.tsx";
 import { texts } from "./texts.ts";
 
@@ -24,6 +25,7 @@ interface Props {
 export default function Template({ id, onClose }: Props) {
   const t = useText(texts);
   const narrow = useIsNarrow();
+  useFocusBack();
   const params = { path: { id } };
   const changes = { changes: ["/notifications/templates"] };
   const found = useGet(["/notifications/templates", id], (api, signal) =>

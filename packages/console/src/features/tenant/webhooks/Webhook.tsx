@@ -9,6 +9,7 @@ import { Json, Pill, ScreenFrame, SecretOnce, Time } from "../../../ui/parts.tsx
 import { ResourceList } from "../../../ui/ResourceList.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Empty, Problem } from "../../../ui/states.tsx";
+import { useFocusBack } from "../../../ui/use-focus-back.ts";
 import { texts } from "./texts.ts";
 
 const states = ["waiting", "delivered", "failed"] as const;
@@ -147,6 +148,7 @@ interface DeliveryProps {
 }
 
 function Delivery({ hook, delivery, onClose }: DeliveryProps) {
+  useFocusBack();
   const t = useText(texts);
   const found = useGet(["/deliveries", delivery], (api, signal) =>
     api.get("/webhooks/{id}/deliveries/{delivery}", {
