@@ -219,6 +219,7 @@ export async function writeTo(
       }
       slowest = Math.max(slowest, performance.now() - began);
       writes += 1;
+      await sleep(Math.random() * 6); // So that the writers don't keep both cores to themselves.
     }
     await session.client.end();
   };

@@ -233,28 +233,36 @@ async function copy(ends: MoveEnds, shape: Shape, { held, at, progress, signal }
   });
 }
 
-/** Rounds before the comparison, and as many before the cut-over. */
-const mostRounds = 200;
-/** A last round of so few keys is short. */
-const fewKeys = { toCompare: 50, toClose: 12 } as const;
+/** When a round is short enough to go on; both are tried for so many rounds. */
+const shortRound = {
+  toCompare: { keys: 50, ms: 80, rounds: 50 },
+  toClose: { keys: 12, ms: 50, rounds: 50 },
+} as const;
 /** Besides the last round: locks, the commits, the control plane. */
 const fixedPauseMs = 25;
+/** A tenant whose writers would wait longer isn't moved now. */
+const longestPauseMs = 1_000;
 
 /** Follows the source until little is left, and compares everything while the tenant writes on. */
 async function follow(ends: MoveEnds, shape: Shape, { held, at, progress, signal }: Work) {
   let rounds = 0;
-  const untilFew = async (most: number, compare: boolean) => {
-    for (let i = 0; i < mostRounds; i += 1) {
+  const untilShort = async (
+    short: (typeof shortRound)[keyof typeof shortRound],
+    compare: boolean,
+  ) => {
+    for (let i = 1; ; i += 1) {
       signal.throwIfAborted();
       const round = await runRound(ends, { ...shape, compare });
       await round.end();
       rounds += 1;
       const estimated_pause_ms = Math.round(round.ms + fixedPauseMs);
       progress({ rounds, lag_rows: round.keys, estimated_pause_ms });
-      if (round.keys <= most) return;
+      if (round.keys <= short.keys || round.ms <= short.ms) return;
+      if (i >= short.rounds && estimated_pause_ms <= longestPauseMs) return;
+      if (i >= 10 * short.rounds) throw new MoveRefused(tooManyWrites);
     }
   };
-  await untilFew(fewKeys.toCompare, false);
+  await untilShort(shortRound.toCompare, false);
   await at("following");
   const round = await runRound(ends, shape);
   await beginSnapshot(ends.target);
@@ -264,8 +272,11 @@ async function follow(ends: MoveEnds, shape: Shape, { held, at, progress, signal
   await round.end();
   await changeState(held, "following", "following", { report: { compared_before: compared.rows } });
   await at("compared");
-  await untilFew(fewKeys.toClose, true);
+  await untilShort(shortRound.toClose, true);
 }
+
+const tooManyWrites =
+  "The tenant writes faster than its changes can be moved, so its writers would wait for too long. Move it when it writes less.";
 
 async function close(
   { forget, onSwitched }: MoverOptions,
