@@ -5,6 +5,9 @@ import type {
   RecordingServices,
   TenancyServices,
 } from "../kernel/feature/capabilities.ts";
+import { createMoveRunner, type MoveRunner, watchMoves } from "../kernel/moves/move-runner.ts";
+import { createMover, type Mover } from "../kernel/moves/mover.ts";
+import { createMoves } from "../kernel/moves/moves.ts";
 import type { Dns } from "../kernel/net/dns.ts";
 import { moduleLog } from "../kernel/telemetry/log.ts";
 import { type Catalogue, createCatalogue } from "../kernel/tenancy/catalogue.ts";
@@ -22,6 +25,9 @@ import type { Installation } from "./installation.ts";
 export interface ComposedTenancy {
   readonly services: TenancyServices;
   readonly catalogue: Catalogue;
+  readonly mover: Mover;
+  /** Not started. */
+  readonly moveRunner: MoveRunner;
   close(): void;
 }
 
@@ -52,8 +58,17 @@ export function composeTenancy(
   });
   const configs = createTenantConfigs({ redis, catalogue, follow });
   const certificates = createHostCertificates({ control, secrets: installation.secrets, follow });
+  const movesLog = moduleLog(log, "tenancy");
+  const mover = createMover({
+    ...installation,
+    forget: catalogue.forget,
+    audit,
+    log: movesLog,
+    ...watchMoves(installation.metrics, control),
+  });
   return {
     services: {
+      moves: createMoves(installation),
       tenants: createTenants({
         control,
         catalogue,
@@ -82,6 +97,8 @@ export function composeTenancy(
       },
     },
     catalogue,
+    mover,
+    moveRunner: createMoveRunner(control, mover, movesLog),
     close: () => configs.close(),
   };
 }

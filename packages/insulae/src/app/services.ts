@@ -23,6 +23,8 @@ import { createJobRunner, type JobRunner } from "../kernel/job-worker/runner.ts"
 import type { UserId } from "../kernel/lib/ids.ts";
 import { shareOf } from "../kernel/lib/worker-share.ts";
 import { createMailSender, type MailSender, mailsAtATime } from "../kernel/mail/sender.ts";
+import type { MoveRunner } from "../kernel/moves/move-runner.ts";
+import type { Mover } from "../kernel/moves/mover.ts";
 import { createDns, type Dns } from "../kernel/net/dns.ts";
 import { createOutbound } from "../kernel/net/outbound.ts";
 import { moduleLog } from "../kernel/telemetry/log.ts";
@@ -44,6 +46,10 @@ export interface Services {
   readonly mailSender: MailSender;
   /** Not started either. */
   readonly jobRunner: JobRunner;
+  /** For commands that move a tenant themselves. */
+  readonly mover: Mover;
+  /** Not started. */
+  readonly moveRunner: MoveRunner;
   readonly authenticate: Authenticate;
   readonly anchors: Anchors;
   /** Does not close the installation. */
@@ -106,8 +112,11 @@ export async function createServices(
     anchors: recording.anchors,
     mailSender,
     jobRunner,
+    mover: tenancy.mover,
+    moveRunner: tenancy.moveRunner,
     authenticate: identity.authenticate,
     async close() {
+      await tenancy.moveRunner.close();
       data.caches.close();
       tenancy.close();
       await identity.close();

@@ -8,6 +8,7 @@ import { printFailure, printLoss, type RunCommand, runCommand } from "./command.
 import { exitCodes } from "./failure.ts";
 import { afterHelp, examplesOf } from "./help.ts";
 import type { NewMigrationOptions } from "./migrate-new.ts";
+import type { MoveOptions } from "./move.ts";
 import type { ServerChangesOptions } from "./server.ts";
 import type { NewTenantOptions, TenantChangesOptions } from "./tenant.ts";
 
@@ -182,6 +183,40 @@ function addTenant(tenant: Command, run: RunCommand): void {
     .action((ref: string, { yes }: { yes: boolean }) =>
       run(async (context) => (await commands()).deleteTenant(context, ref, yes)),
     );
+  addMoves(tenant, run);
+}
+
+function addMoves(tenant: Command, run: RunCommand): void {
+  const commands = () => import("./move.ts");
+  tenant
+    .command("move <tenant>")
+    .description("move a tenant to another isolation or server, while it is used")
+    .addOption(
+      new Option("--isolation <isolation>", "pool: shared tables; schema or database: its own")
+        .choices(["pool", "schema", "database"])
+        .makeOptionMandatory(),
+    )
+    .option("--server <server>", "the server to move it to (default: its own)")
+    .option("--keep-hours <hours>", "how long the source is kept (default: 24)", positive)
+    .option("--dry-run", "show what would move, and change nothing", false)
+    .action((ref: string, options: MoveOptions) =>
+      run(async (context) => (await commands()).moveTenant(context, ref, options)),
+    );
+  tenant
+    .command("moves [tenant]")
+    .description("list moves, newest first")
+    .option("--limit <number>", "maximum number of results", positive, 20)
+    .action((ref: string | undefined, { limit }: { limit: number }) =>
+      run(async (context) => (await commands()).listMoves(context, ref, limit)),
+    );
+  tenant
+    .command("revert <tenant>")
+    .description("move a tenant back to the place that is kept, with everything written since")
+    .action((ref: string) => run(async (context) => (await commands()).revertMove(context, ref)));
+  tenant
+    .command("abort-move <tenant>")
+    .description("undo a tenant's move that has not cut over")
+    .action((ref: string) => run(async (context) => (await commands()).abortMove(context, ref)));
 }
 
 function addAdmin(admin: Command, run: RunCommand): void {

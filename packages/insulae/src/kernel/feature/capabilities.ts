@@ -20,6 +20,7 @@ import type { PlatformJobs } from "../jobs/jobs.ts";
 import type { TenantSecrets } from "../lib/secrets.ts";
 import type { Mail } from "../mail/mail.ts";
 import type { Tenant } from "../model/tenant.ts";
+import type { Moves } from "../moves/moves.ts";
 import type { Dns } from "../net/dns.ts";
 import type { Outbound } from "../net/outbound.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
@@ -69,6 +70,8 @@ export interface TenancyServices {
   /** Look-ups in public DNS. */
   readonly dns: Dns;
   readonly servers: Servers;
+  /** Moves of tenants from one placement to another. */
+  readonly moves: Moves;
   /** Tenants' limits, by plan. */
   readonly plans: Plans;
   /** Shows that tenants are isolated. */

@@ -16,11 +16,15 @@ import type { Placement } from "../model/tenant.ts";
 import { ownerRole } from "../schema/roles.ts";
 import { MoveRefused } from "./move-errors.ts";
 
-export interface MoveEnd {
+export interface MoveEnd extends TenantRows {
+  readonly fence: pg.Client;
+}
+
+/** A connection to read and write the tenant's rows with. */
+export interface TenantRows {
   readonly tenantId: TenantId;
   readonly place: Placement;
   readonly rows: pg.Client;
-  readonly fence: pg.Client;
 }
 
 export interface MoveEnds {
@@ -144,13 +148,13 @@ export async function assertCanReplicate({ rows }: MoveEnd): Promise<void> {
     });
 }
 
-const scopeOf = ({ tenantId, place }: MoveEnd): string =>
+const scopeOf = ({ tenantId, place }: TenantRows): string =>
   `set local role ${ownerRole};
    select set_config('app.current_tenant_id', ${pg.escapeLiteral(tenantId)}, true),
      set_config('search_path', ${pg.escapeLiteral(pg.escapeIdentifier(place.schema))}, true)`;
 
 /** Begins to read the tenant's rows as they are now; ends with `rows.query("commit")`. */
-export const beginSnapshot = (end: MoveEnd): Promise<unknown> =>
+export const beginSnapshot = (end: TenantRows): Promise<unknown> =>
   end.rows.query(`begin isolation level repeatable read read only; ${scopeOf(end)}`);
 
 /**
@@ -175,7 +179,7 @@ export async function write<Result>(
   }
 }
 
-export const tableName = ({ place }: MoveEnd, table: string): string =>
+export const tableName = ({ place }: TenantRows, table: string): string =>
   `${pg.escapeIdentifier(place.schema)}.${pg.escapeIdentifier(table)}`;
 
 /** Values as PostgreSQL writes them: nothing is turned into a number or a date of JavaScript's. */

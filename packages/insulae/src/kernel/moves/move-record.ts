@@ -45,9 +45,11 @@ export const toMove = (row: Row): Move => ({
   stateAt: row.state_at,
 });
 
-/** States in which a mover has something to do by itself. */
-const working = sql`state in (
-  'planned', 'capturing', 'copying', 'following', 'closing', 'switched', 'clearing', 'undoing')`;
+/** There is something to do: what is kept is cleared when its time is over, or the tenant is deleted. */
+const isDue = sql<boolean>`m.state not in ('done', 'aborted')
+  and (m.lease_until is null or m.lease_until <= now())
+  and (m.state <> 'kept' or m.keep_until <= now() or exists (
+    select from control.tenants t where t.id = m.tenant_id and t.status = 'deleted'))`;
 const leaseSeconds = 3;
 
 /**
@@ -63,9 +65,9 @@ export async function claimMove(
 ): Promise<HeldMove | undefined> {
   const { rows } = await sql<Row>`
     update control.moves as m set holder = ${holder}, epoch = epoch + 1,
+      state = case when state = 'kept' then 'clearing' else state end,
       lease_until = now() + make_interval(secs => ${leaseSeconds})
-    where id = ${id} and ${working}
-      and (lease_until is null or lease_until <= now())
+    where id = ${id} and ${isDue}
     returning *`.execute(control);
   const row = rows[0];
   return row && { control, id, epoch: row.epoch, row };
@@ -76,18 +78,21 @@ export async function findClaimable(
   control: Kysely<ControlTables>,
   most: number,
 ): Promise<readonly string[]> {
-  // What is kept is cleared when its time is over, or when the tenant is deleted.
-  await sql`
-    update control.moves as m set state = 'clearing', state_at = now()
-    where state = 'kept' and (keep_until < now() or exists (
-      select from control.tenants t where t.id = m.tenant_id and t.status = 'deleted'))`.execute(
+  const { rows } = await sql<{ id: string }>`
+    select m.id from control.moves as m where ${isDue} order by m.id limit ${most}`.execute(
     control,
   );
-  const { rows } = await sql<{ id: string }>`
-    select id from control.moves
-    where ${working} and (lease_until is null or lease_until < now())
-    order by id limit ${most}`.execute(control);
   return rows.map(({ id }) => id);
+}
+
+/** The numbers of moves that have not ended, by state, for metrics. */
+export async function countUnfinished(
+  control: Kysely<ControlTables>,
+): Promise<[number, { readonly state: MoveState }][]> {
+  const { rows } = await sql<{ state: MoveState; count: number }>`
+    select state, count(*)::int as count from control.moves
+    where state not in ('done', 'aborted') group by state`.execute(control);
+  return rows.map(({ state, count }) => [count, { state }]);
 }
 
 /** A move that this process holds in this epoch. */

@@ -1,21 +1,19 @@
 /** Moves of tenants: what is asked for, and how far it is. A mover does the work (`mover.ts`). */
 import { type Kysely, sql } from "kysely";
+import { type Connect, withOwnerOnce } from "../engine/connect.ts";
 import { defineError } from "../lib/errors.ts";
 import type { TenantId } from "../lib/ids.ts";
 import type { MovePlace } from "../model/move.ts";
 import type { Isolation, Placement, Tenant } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
-import { tenantNotFound } from "../tenancy/errors.ts";
+import { moveUnderWay, tenantNotFound } from "../tenancy/errors.ts";
 import type { Servers } from "../tenancy/servers.ts";
 import { findTenant } from "../tenancy/tenant-queries.ts";
 import { type Move, placementById, toMove } from "./move-record.ts";
+import { findMoveTables } from "./move-tables.ts";
+import { countAll } from "./rounds.ts";
 
 export const moveNotFound = defineError("move_not_found", 404, "This move does not exist");
-export const moveUnderWay = defineError(
-  "move_under_way",
-  409,
-  "The tenant is being moved, or was moved and its old place is still kept. Wait, abort the move, revert it, or release the old place.",
-);
 export const placedThere = defineError(
   "tenant_placed_there",
   409,
@@ -34,6 +32,7 @@ export const nothingToRevert = defineError(
 
 /** The source stays behind its fence for a day. */
 export const defaultKeepSeconds = 86_400;
+export const mostKeepHours = 720;
 /** Longer than any node believes in a placement. */
 const leastKeepSeconds = 120;
 
@@ -45,12 +44,16 @@ export interface NewMove {
   readonly keepSeconds?: number | undefined;
 }
 
+export interface MovePlan {
+  readonly source: MovePlace;
+  readonly target: MovePlace;
+  readonly tables: number;
+  readonly rows: number;
+}
+
 export interface Moves {
-  /** What the move would be. @throws the errors of `start` */
-  plan(
-    id: TenantId,
-    wanted: NewMove,
-  ): Promise<{ readonly source: MovePlace; readonly target: MovePlace }>;
+  /** What the move would be; changes nothing. @throws the errors of `start` */
+  plan(id: TenantId, wanted: NewMove): Promise<MovePlan>;
   /**
    * Stores the move; a node begins it within a second.
    *
@@ -75,10 +78,11 @@ export interface Moves {
 
 export interface MovesOptions {
   readonly control: Kysely<ControlTables>;
+  readonly connect: Connect;
   readonly servers: Pick<Servers, "idOf" | "nameOf">;
 }
 
-export function createMoves({ control, servers }: MovesOptions): Moves {
+export function createMoves({ control, connect, servers }: MovesOptions): Moves {
   const placeOf = ({ serverId, isolation, database, schema }: Placement): MovePlace => ({
     server: servers.nameOf(serverId),
     isolation,
@@ -123,8 +127,12 @@ export function createMoves({ control, servers }: MovesOptions): Moves {
 
   return {
     plan: async (id, wanted) => {
-      const { source, target } = await plan(id, wanted);
-      return { source, target };
+      const { placement, source, target } = await plan(id, wanted);
+      return withOwnerOnce(connect, placement, async (client) => {
+        const tables = await findMoveTables(client, placement.schema);
+        const rows = await countAll({ tenantId: id, place: placement, rows: client }, tables);
+        return { source, target, tables: tables.length, rows };
+      });
     },
     async start(id, wanted) {
       const { placement, source, target } = await plan(id, wanted);

@@ -6,7 +6,14 @@
  * why both ends can be compared while the tenant writes on.
  */
 import { forgetChanges } from "./fence.ts";
-import { beginSnapshot, type MoveEnd, type MoveEnds, tableName, write } from "./move-ends.ts";
+import {
+  beginSnapshot,
+  type MoveEnd,
+  type MoveEnds,
+  type TenantRows,
+  tableName,
+  write,
+} from "./move-ends.ts";
 import { RowsDiffer } from "./move-errors.ts";
 import type { MoveTable } from "./move-tables.ts";
 import { deleteRows, insertRows, type Keys, readRows, sumRows } from "./rows.ts";
@@ -143,7 +150,7 @@ export async function compareAll(
 }
 
 /** How many rows the tenant has, for the progress of the copy. */
-export async function countAll(source: MoveEnd, tables: readonly MoveTable[]): Promise<number> {
+export async function countAll(source: TenantRows, tables: readonly MoveTable[]): Promise<number> {
   await beginSnapshot(source);
   try {
     let all = 0;
