@@ -7,13 +7,12 @@ import type {
 } from "../kernel/feature/capabilities.ts";
 import type { Dns } from "../kernel/net/dns.ts";
 import { moduleLog } from "../kernel/telemetry/log.ts";
-import { type Catalogue, createCatalogue } from "../kernel/tenancy/catalogue.ts";
+import type { Catalogue } from "../kernel/tenancy/catalogue.ts";
 import { createDataPlaces } from "../kernel/tenancy/data-places.ts";
 import { createHosts } from "../kernel/tenancy/hosts.ts";
 import { createIsolationProbes } from "../kernel/tenancy/isolation-probes.ts";
 import { createIsolationReport } from "../kernel/tenancy/isolation-report.ts";
 import { createTenantConfigs } from "../kernel/tenancy/tenant-config.ts";
-import { findTenant } from "../kernel/tenancy/tenant-queries.ts";
 import type { TenantSettings } from "../kernel/tenancy/tenant-settings.ts";
 import { createTenants } from "../kernel/tenancy/tenants.ts";
 import { createHostCertificates } from "../kernel/tls/host-certificates.ts";
@@ -21,11 +20,11 @@ import type { Installation } from "./installation.ts";
 
 export interface ComposedTenancy {
   readonly services: TenancyServices;
-  readonly catalogue: Catalogue;
   close(): void;
 }
 
 export interface TenancyParts {
+  readonly catalogue: Catalogue;
   readonly storage: DataServices["storage"];
   readonly audit: RecordingServices["audit"];
   readonly dns: Dns;
@@ -36,7 +35,7 @@ export interface TenancyParts {
 export function composeTenancy(
   installation: Installation,
   announcements: Announcements,
-  { storage, audit, dns, settings }: TenancyParts,
+  { catalogue, storage, audit, dns, settings }: TenancyParts,
 ): ComposedTenancy {
   const { config, control, redis, servers, log } = installation;
   const { follow } = announcements;
@@ -45,11 +44,6 @@ export function composeTenancy(
       log.warn({ err: error }, "Could not reload the servers' URLs");
     });
   follow({ server: refreshServers, anything: () => refreshServers() });
-  const catalogue = createCatalogue({
-    load: (lookup) => findTenant(control, lookup),
-    follow,
-    maxTenants: config.cachedTenants,
-  });
   const configs = createTenantConfigs({ redis, catalogue, follow });
   const certificates = createHostCertificates({ control, secrets: installation.secrets, follow });
   return {
@@ -81,7 +75,6 @@ export function composeTenancy(
         report: createIsolationReport(installation),
       },
     },
-    catalogue,
     close: () => configs.close(),
   };
 }
