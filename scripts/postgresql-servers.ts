@@ -86,6 +86,8 @@ const settings = (port: number): readonly string[] =>
     max_connections: 300,
     fsync: "off",
     synchronous_commit: "off",
+    // Tests count what is read of the catalogues.
+    autovacuum: "off",
     full_page_writes: "off",
     // The server's default; no effect without JIT support.
     jit: "on",

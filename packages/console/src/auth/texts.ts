@@ -48,7 +48,7 @@ export const texts = defineTexts({
     startHelp:
       "The administrator's e-mail and password were printed in the terminal at the first start. `insulae admin link` makes a new link.",
     startTitle: "Welcome",
-    tenant: "Tenant (if you are its user, not an account's)",
+    tenant: "Tenant (only if your user belongs to one)",
     tooMany: (seconds: number) => `Too many attempts. Try again in ${seconds} seconds.`,
     unreachable: "The server can't be reached. Try again.",
     verify: "Verify",
@@ -108,7 +108,7 @@ export const texts = defineTexts({
     startHelp:
       "E-Mail und Passwort des Administrators standen beim ersten Start im Terminal. `insulae admin link` macht einen neuen Link.",
     startTitle: "Willkommen",
-    tenant: "Mandant (wenn Sie dessen Benutzer sind, ohne Konto)",
+    tenant: "Mandant (nur wenn Ihr Benutzer zu einem gehört)",
     tooMany: (seconds: number) => `Zu viele Versuche. In ${seconds} Sekunden noch einmal.`,
     unreachable: "Der Server ist nicht erreichbar. Versuchen Sie es noch einmal.",
     verify: "Bestätigen",

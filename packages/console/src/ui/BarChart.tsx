@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { useLanguage, useText } from "../lib/i18n.ts";
+import { None } from "./parts.tsx";
 import { texts } from "./texts.ts";
 
 export interface Point {
@@ -16,6 +17,7 @@ interface Props {
 
 const width = 560;
 const height = 120;
+const widestBar = 32;
 
 /** Bars, of which one is told by the pointer or the arrow keys. */
 export function BarChart({ title, points, format }: Props) {
@@ -25,6 +27,7 @@ export function BarChart({ title, points, format }: Props) {
   const say = format ?? ((value: number) => value.toLocaleString(language));
   const most = Math.max(1, ...points.map(({ value }) => value));
   const step = width / Math.max(1, points.length);
+  const bar = Math.min(widestBar, step * 0.76);
   const shown = points[at ?? points.length - 1];
   const move = (by: number) =>
     setAt((was) => Math.min(points.length - 1, Math.max(0, (was ?? points.length - 1) + by)));
@@ -32,10 +35,12 @@ export function BarChart({ title, points, format }: Props) {
     <figure className="chart">
       <figcaption>
         <span>{title}</span>
-        {shown && (
+        {shown ? (
           <b aria-live="polite">
             {say(shown.value)} <span className="quiet">{shown.name}</span>
           </b>
+        ) : (
+          <None />
         )}
       </figcaption>
       <svg
@@ -54,8 +59,8 @@ export function BarChart({ title, points, format }: Props) {
             <rect x={index * step} y={0} width={step} height={height} fill="transparent" />
             <rect
               className={index === at ? "bar is-on" : "bar"}
-              x={index * step + step * 0.12}
-              width={step * 0.76}
+              x={index * step + (step - bar) / 2}
+              width={bar}
               y={height - Math.max(1.5, (point.value / most) * (height - 4))}
               height={Math.max(1.5, (point.value / most) * (height - 4))}
             />

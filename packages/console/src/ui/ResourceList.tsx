@@ -87,7 +87,7 @@ export function ResourceList<Item>(props: ResourceListProps<Item>) {
         <ul className="cards" aria-label={label}>
           {items.map((item) => (
             <li key={rowKey(item)}>
-              <dl>
+              <dl className="row">
                 {columns.map((column) => (
                   <Row key={column.title} name={column.title} value={column.render(item)} />
                 ))}
@@ -132,7 +132,7 @@ function Row({ name, value }: { readonly name: string; readonly value: ReactNode
   return (
     <>
       <dt>{name}</dt>
-      <dd>{value}</dd>
+      <dd>{value === "–" ? null : value}</dd>
     </>
   );
 }

@@ -27,7 +27,7 @@ export function SchemaFields({ document, schema, path = [] }: Props) {
         key={name}
         name={at}
         label={labelOf(name)}
-        extra={own.description}
+        extra={own.description && descriptionOf(own.description)}
         valuePropName={typeOf(own) === "boolean" ? "checked" : "value"}
         rules={isRequired && typeOf(own) !== "boolean" ? [{ required: true }] : []}
       >
@@ -37,10 +37,26 @@ export function SchemaFields({ document, schema, path = [] }: Props) {
   });
 }
 
+const spellings: Readonly<Record<string, string>> = {
+  api: "API",
+  cors: "CORS",
+  email: "e-mail",
+  ip: "IP",
+  sku: "SKU",
+  url: "URL",
+};
+
+/** What people call a field: `is_active` is Active. */
 export const labelOf = (name: string): string => {
-  const text = name.replaceAll("_", " ");
+  const words = name.replace(/^is_/, "").split("_");
+  const text = words.map((word) => spellings[word] ?? word).join(" ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 };
+
+/** A description, with what it has between backticks as code. */
+const descriptionOf = (text: string) =>
+  // biome-ignore lint/suspicious/noArrayIndexKey: the parts of one text
+  text.split("`").map((part, at) => (at % 2 === 1 ? <code key={at}>{part}</code> : part));
 
 const longText = 300;
 

@@ -1,4 +1,4 @@
-import { Id, Pill, Time } from "./parts.tsx";
+import { Id, None, Pill, Time } from "./parts.tsx";
 
 const isTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
 const isId = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -12,8 +12,7 @@ export function ValueText({
   readonly value: unknown;
   readonly isTag?: boolean;
 }) {
-  if (value === null || value === undefined || value === "")
-    return <span className="quiet">–</span>;
+  if (value === null || value === undefined || value === "") return <None />;
   if (typeof value === "boolean") return <span>{value ? "✓" : "✕"}</span>;
   if (typeof value === "number") return <span>{value.toLocaleString()}</span>;
   if (typeof value === "object")

@@ -32,10 +32,13 @@ const units = [
   ["minute", 60],
 ] as const;
 
+/** In place of a value that is not there. */
+export const None = () => <span className="quiet none">–</span>;
+
 /** How long ago or ahead; the exact time is its title. */
 export function Time({ at }: { readonly at: string | null | undefined }) {
   const language = useLanguage();
-  if (!at) return <span className="quiet">–</span>;
+  if (!at) return <None />;
   const seconds = (new Date(at).getTime() - Date.now()) / 1_000;
   const [unit, size] = units.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
   const text = new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(
@@ -51,7 +54,7 @@ export function Time({ at }: { readonly at: string | null | undefined }) {
 
 /** An id, cut to its end: version 7 ids begin alike. */
 export function Id({ id }: { readonly id: string | null | undefined }) {
-  if (!id) return <span className="quiet">–</span>;
+  if (!id) return <None />;
   return (
     <span className="id mono" title={id}>
       …{id.slice(-8)} <CopyButton text={id} name={id} />
@@ -80,7 +83,7 @@ export function Pill({ kind = "neutral", title, children }: PillProps) {
 
 export function NumberText({ value }: { readonly value: number | null | undefined }) {
   const language = useLanguage();
-  if (value === null || value === undefined) return <span className="quiet">–</span>;
+  if (value === null || value === undefined) return <None />;
   return (
     <span style={{ fontVariantNumeric: "tabular-nums" }}>{value.toLocaleString(language)}</span>
   );
@@ -88,7 +91,7 @@ export function NumberText({ value }: { readonly value: number | null | undefine
 
 export function Bytes({ value }: { readonly value: number | null | undefined }) {
   const language = useLanguage();
-  if (value === null || value === undefined) return <span className="quiet">–</span>;
+  if (value === null || value === undefined) return <None />;
   const names = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
   const power = Math.min(4, Math.floor(Math.log10(Math.max(1, value)) / 3));
   const text = new Intl.NumberFormat(language, {

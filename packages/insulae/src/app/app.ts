@@ -117,9 +117,9 @@ async function assemble(
   services: Services,
   { name: ownName, worker, moveTo, watched, note }: Pick<AppOptions, "name" | "worker"> & Start,
 ): Promise<Assembled> {
-  const { config, control, features, log, secrets, servers, redis, databaseOf } = installation;
-  const { platform, catalogue, announcements, authenticate, mailSender, jobRunner, moveRunner } =
-    services;
+  const { config, control, features, log, secrets, servers, redis } = installation;
+  const { platform, catalogue, databaseOf, announcements, authenticate } = services;
+  const { mailSender, jobRunner, moveRunner } = services;
   const name = ownName ?? "Insulae";
   const baseUrl = () => config.baseUrl;
   const { drainMs, graceMs } = shutdownTimes(config);

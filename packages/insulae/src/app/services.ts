@@ -29,7 +29,9 @@ import { createDns, type Dns } from "../kernel/net/dns.ts";
 import { createOutbound } from "../kernel/net/outbound.ts";
 import { moduleLog } from "../kernel/telemetry/log.ts";
 import { createLogHub, type LogHub } from "../kernel/telemetry/log-hub.ts";
-import type { Catalogue } from "../kernel/tenancy/catalogue.ts";
+import { type Catalogue, createCatalogue } from "../kernel/tenancy/catalogue.ts";
+import { createDatabaseOf, type DatabaseOf } from "../kernel/tenancy/tenant-database-of.ts";
+import { findTenant } from "../kernel/tenancy/tenant-queries.ts";
 import type { TenantSettings } from "../kernel/tenancy/tenant-settings.ts";
 import { composeData, composeRecording } from "./compose-data.ts";
 import { composeIdentity } from "./compose-identity.ts";
@@ -41,6 +43,8 @@ import { version } from "./version.ts";
 export interface Services {
   readonly platform: Platform;
   readonly catalogue: Catalogue;
+  /** Follows tenants when they are moved. */
+  readonly databaseOf: DatabaseOf;
   readonly announcements: Announcements;
   /** Not started: CLI commands enqueue mails, the server sends them. */
   readonly mailSender: MailSender;
@@ -65,10 +69,10 @@ export interface ServicesOptions {
 }
 
 export async function createServices(
-  installation: Installation,
+  opened: Installation,
   { name, dns = createDns(), logs = silentLogs(), settings }: ServicesOptions = {},
 ): Promise<Services> {
-  const { broker, config, control, log, main, redis, databaseOf } = installation;
+  const { broker, config, control, log, main, redis } = opened;
   const announcements = createAnnouncements({
     broker,
     redis,
@@ -76,13 +80,20 @@ export async function createServices(
     control,
     log,
   });
+  const catalogue = createCatalogue({
+    load: (lookup) => findTenant(control, lookup),
+    follow: announcements.follow,
+    maxTenants: config.cachedTenants,
+  });
+  const databaseOf = createDatabaseOf(opened, catalogue);
+  const installation = { ...opened, databaseOf };
   const outbound = createOutbound({ allowLoopback: config.env !== "production" });
   const data = composeData(installation, announcements);
   const recording = composeRecording(installation, logs);
   const { audit, usage } = recording.services;
   const identity = await composeIdentity(installation, announcements, outbound);
   const parts = { storage: data.storage, audit, dns, settings };
-  const tenancy = composeTenancy(installation, announcements, parts);
+  const tenancy = composeTenancy(installation, announcements, { ...parts, catalogue });
   const messaging = composeMessaging(installation, announcements, { outbound, usage, name });
   const platform = createPlatform({
     config: settingsOf(config),
@@ -107,7 +118,8 @@ export async function createServices(
   broker.onUp(jobRunner.wake);
   return {
     platform,
-    catalogue: tenancy.catalogue,
+    catalogue,
+    databaseOf,
     announcements,
     anchors: recording.anchors,
     mailSender,

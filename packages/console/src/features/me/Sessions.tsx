@@ -28,6 +28,13 @@ export function Sessions() {
     tabs.postMessage("signed out");
     location.assign(consoleUrl("sign-in"));
   });
+  // What a code of RFC 8176 means; "mfa" only sums up the others.
+  const ways: Readonly<Record<string, string>> = {
+    pwd: t.password,
+    otp: t.kindTotp,
+    hwk: t.kindPasskey,
+    fed: t.provider,
+  };
   if (list.error) return <Problem error={list.error} onRetry={() => void list.refetch()} />;
   if (list.isPending) return <Skeleton />;
   const failure = end.error ?? endAll.error;
@@ -71,7 +78,8 @@ export function Sessions() {
             </div>
             <span className="quiet" title={session.user_agent ?? ""}>
               {t.firstSeen} <Time at={session.created_at} /> · {t.lastUsed}{" "}
-              <Time at={session.last_used_at} /> · {session.amr.join(", ")}
+              <Time at={session.last_used_at} /> ·{" "}
+              {session.amr.flatMap((each) => ways[each] ?? []).join(", ")}
             </span>
           </li>
         ))}

@@ -25,7 +25,7 @@ export const texts = defineTexts({
     factors: "Second factor and passkeys",
     factorsAbout:
       "A passkey signs you in without a password. An authenticator app is asked for after it.",
-    firstSeen: "Since",
+    firstSeen: "Signed in",
     impersonated: "impersonation",
     invitations: "Invitations",
     invitedUntil: "valid until",
@@ -54,6 +54,7 @@ export const texts = defineTexts({
     passwordAbout: "All other sessions end when you change it.",
     platformAdmin: "Platform administrator",
     profile: "Profile",
+    provider: "Identity provider",
     recovery: "Recovery codes",
     remove: "Remove",
     removeAbout: "All other sessions end. With the last one, the recovery codes go too.",
@@ -95,7 +96,7 @@ export const texts = defineTexts({
     factors: "Zweiter Faktor und Passkeys",
     factorsAbout:
       "Ein Passkey meldet Sie ohne Passwort an. Eine Authenticator-App wird nach dem Passwort gefragt.",
-    firstSeen: "Seit",
+    firstSeen: "Angemeldet",
     impersonated: "Handeln als",
     invitations: "Einladungen",
     invitedUntil: "gültig bis",
@@ -124,6 +125,7 @@ export const texts = defineTexts({
     passwordAbout: "Alle anderen Sitzungen enden, wenn Sie es ändern.",
     platformAdmin: "Administrator der Plattform",
     profile: "Profil",
+    provider: "Identitätsanbieter",
     recovery: "Wiederherstellungscodes",
     remove: "Entfernen",
     removeAbout:

@@ -1,16 +1,25 @@
-/** A request to cancel that is late hits nobody else. */
+/** What a request to cancel can hit where the network is slow. */
 import { connect, createServer, type Server } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, test } from "vitest";
-import { createEngine, type Engine, scopeOf, tenantA, tenantB } from "./engine-fixture.ts";
+import {
+  createEngine,
+  type Engine,
+  scopeOf,
+  tenantA,
+  tenantB,
+  tenantNumber,
+} from "./engine-fixture.ts";
 
 const cancelRequest = 80_877_102;
+/** What the proxy keeps back for a while. */
+let late: "requests" | "answers" = "requests";
 const lateMs = 60;
 let engine: Engine;
 let proxy: Server;
 let port = 0;
 
-/** Passes everything on, requests to cancel late. */
+/** Passes everything on: requests to cancel, or else the answers to statements, late. */
 beforeAll(async () => {
   engine = await createEngine();
   const { host = "", port: to = 0 } = engine.resolve(engine.target);
@@ -19,11 +28,17 @@ beforeAll(async () => {
     client.on("error", () => {});
     client.once("data", async (first) => {
       client.pause();
-      if (first.length === 16 && first.readInt32BE(4) === cancelRequest) await sleep(lateMs);
+      const isRequest = first.length === 16 && first.readInt32BE(4) === cancelRequest;
+      if (isRequest && late === "requests") await sleep(lateMs);
       const server = connect(target as never);
       server.on("error", () => client.destroy());
       server.write(first);
-      client.pipe(server).pipe(client);
+      client.pipe(server);
+      if (isRequest || late === "requests") server.pipe(client);
+      else {
+        server.on("data", (answer) => setTimeout(() => client.write(answer), lateMs));
+        server.on("end", () => setTimeout(() => client.end(), lateMs));
+      }
     });
   });
   await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
@@ -34,12 +49,14 @@ afterAll(async () => {
   proxy?.close();
 });
 
+const resolve: Engine["resolve"] = (target) => ({
+  ...engine.resolve(target),
+  host: "127.0.0.1",
+  port,
+});
+
 test("a connection goes to somebody else only when no request to cancel can hit it any more", async () => {
-  const resolve: Engine["resolve"] = (target) => ({
-    ...engine.resolve(target),
-    host: "127.0.0.1",
-    port,
-  });
+  late = "requests";
   const broker = engine.broker({ budget: 2, resolve });
   const lanes = engine.lanes(broker);
   const run = (tenant: typeof tenantA, text: string) =>
@@ -58,6 +75,23 @@ test("a connection goes to somebody else only when no request to cancel can hit 
     await Promise.all(leases.map(({ client }) => client.query("select pg_sleep(0.1)")));
     for (const lease of leases) lease.release();
     await slow;
+  }
+  await lanes.close();
+}, 30_000);
+
+test("a statement is run again that the server had begun before the answer to the one that was meant came here", async () => {
+  late = "answers";
+  const lanes = engine.lanes(engine.broker({ budget: 2, resolve }), {
+    maxReadLanes: 2,
+    maxWriteLanes: 4,
+  });
+  const run = (tenant: typeof tenantA, text: string) =>
+    lanes.run(engine.target, scopeOf(tenant), { text, values: [] });
+  for (let round = 0; round < 12; round += 1) {
+    // It ends about when it is cancelled: then the next one is hit.
+    const slow = run(tenantNumber(round), `select pg_sleep(${0.04 + round * 0.01})`);
+    const behind = [1, 2, 3].map(() => run(tenantB, "select pg_sleep(0.04)"));
+    await Promise.all([slow, ...behind]);
   }
   await lanes.close();
 }, 30_000);

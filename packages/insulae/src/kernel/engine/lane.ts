@@ -63,8 +63,9 @@ const queryCanceled = "57014";
 
 interface OutstandingCancel {
   readonly meant: LaneStatement;
-  /** The server has dealt with it: it can hit the statement that was the first one then, and none later. */
+  /** The server has dealt with it: it can hit those that had been sent by then, and none later. */
   settled: boolean;
+  /** The last of those. The server may be far ahead of the answers that have been read here. */
   last: LaneStatement | undefined;
 }
 
@@ -82,8 +83,8 @@ export function createLane(lease: Lease, ended: LaneStatementEnd): Lane {
     if (cancel === undefined) return undefined;
     const { meant, settled, last } = cancel;
     const isHit = isDatabaseError(error) && error.code === queryCanceled;
-    // It hits one statement; once the server has dealt with it, none that begins later.
-    if (isHit || (settled && (last === undefined || last === statement))) cancel = undefined;
+    // It hits one statement at most.
+    if (isHit || (settled && last === statement)) cancel = undefined;
     if (!isHit) return undefined;
     return meant === statement ? "meant" : "bystander";
   };
@@ -129,11 +130,11 @@ export function createLane(lease: Lease, ended: LaneStatementEnd): Lane {
     interrupt() {
       const meant = underway.first;
       if (meant === undefined || cancel !== undefined) return;
-      const request: OutstandingCancel = { meant, settled: false, last: meant };
+      const request: OutstandingCancel = { meant, settled: false, last: undefined };
       cancel = request;
       void cancelStatement(lease.client).then((isDone) => {
         request.settled = true;
-        request.last = underway.first;
+        request.last = underway.last;
         if (!isDone) {
           isUnsure = true;
           retiring = true;

@@ -21,6 +21,10 @@ export class Fifo<Item> {
     return this.#ring[this.#head];
   }
 
+  get last(): Item | undefined {
+    return this.#size === 0 ? undefined : this.#ring[this.#at(this.#size - 1)];
+  }
+
   has(item: Item): boolean {
     return this.#indexOf(item) >= 0;
   }

@@ -101,11 +101,13 @@ export default function Overview() {
         <Counts title={t.byPlan} counts={tenants.by_plan} />
         <div className="panel" style={{ marginTop: 0 }}>
           <h2>{t.top}</h2>
-          <ul className="events">
+          <ul className="events amounts">
             {top.requests.map(({ key, name, amount }) => (
               <li key={key}>
-                <Link to={`/p/tenants/${key}`}>{name}</Link>
-                <span className="quiet mono">{key}</span>
+                <span className="inline">
+                  <Link to={`/p/tenants/${key}`}>{name}</Link>
+                  <span className="quiet mono">{key}</span>
+                </span>
                 <NumberText value={amount} />
               </li>
             ))}
@@ -125,11 +127,10 @@ function Counts({ title, counts }: CountsProps) {
   return (
     <div className="panel" style={{ marginTop: 0 }}>
       <h2>{title}</h2>
-      <ul className="events">
+      <ul className="events amounts">
         {Object.entries(counts).map(([name, count]) => (
           <li key={name}>
             <span>{name}</span>
-            <span />
             <NumberText value={count} />
           </li>
         ))}

@@ -181,7 +181,7 @@ function columnsOf(
     const isNumber = /^(integer|number)$/.test(typeOf(schema) ?? "");
     return {
       title: labelOf(name),
-      ...(isNumber && { align: "right" as const }),
+      ...(isNumber && at > 0 && { align: "right" as const }),
       render: (each) =>
         at === 0 ? (
           <button type="button" className="link cut" onClick={() => open(each)}>

@@ -4,6 +4,7 @@ import { bodyOf, type Schema, useDocument } from "../../../lib/document.ts";
 import { defineTexts, useText } from "../../../lib/i18n.ts";
 import { useMe } from "../../../lib/me.ts";
 import { refusalOf } from "../../../lib/problem.ts";
+import { signInSettings } from "../../../lib/sign-in-settings.ts";
 import { ScreenFrame } from "../../../ui/parts.tsx";
 import { filledIn, SchemaFields } from "../../../ui/SchemaForm.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
@@ -53,7 +54,7 @@ export default function Settings() {
   if (error) return <Problem error={error} onRetry={() => void found.refetch()} />;
   if (!found.data || !document.data) return <Skeleton />;
   const body = bodyOf(document.data, document.data.paths["/api/v1/tenants/{id}"]?.patch);
-  const settings: Schema = body.properties?.settings ?? {};
+  const settings = withoutSignIn(body.properties?.settings ?? {});
   const submit = async (values: Values) => {
     try {
       await save.mutateAsync(values);
@@ -84,4 +85,10 @@ export default function Settings() {
       </Form>
     </ScreenFrame>
   );
+}
+
+function withoutSignIn(settings: Schema): Schema {
+  const own = new Set<string>(signInSettings);
+  const others = Object.entries(settings.properties ?? {}).filter(([name]) => !own.has(name));
+  return { ...settings, properties: Object.fromEntries(others) };
 }

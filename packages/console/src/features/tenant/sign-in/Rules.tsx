@@ -4,6 +4,7 @@ import { useAct, useGet } from "../../../lib/api.ts";
 import { useText } from "../../../lib/i18n.ts";
 import { useMe } from "../../../lib/me.ts";
 import { refusalOf } from "../../../lib/problem.ts";
+import type { signInSettings } from "../../../lib/sign-in-settings.ts";
 import { ActionButton } from "../../../ui/ActionButton.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Problem } from "../../../ui/states.tsx";
@@ -15,6 +16,9 @@ const unset = "";
 
 type Choice = readonly [value: string, label: string, about: string];
 type Values = Readonly<Record<string, string>>;
+type Rules = Readonly<
+  Record<(typeof signInSettings)[number], { title: string; choices: readonly Choice[] }>
+>;
 
 export function Rules() {
   const t = useText(texts);
@@ -38,7 +42,7 @@ export function Rules() {
   if (!found.data) return <Skeleton />;
   const seen = found.data;
   const byDefault: Choice = [unset, t.none, t.noneAbout];
-  const settings: Readonly<Record<string, { title: string; choices: readonly Choice[] }>> = {
+  const settings: Rules = {
     password_login: {
       title: t.password,
       choices: [
