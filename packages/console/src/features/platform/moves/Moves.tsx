@@ -82,7 +82,9 @@ function MoveList() {
           />
         }
       />
-      {search.new && <NewMove tenant={search.tenant} onClose={() => change({ new: undefined })} />}
+      {search.new && (
+        <NewMove tenant={search.for} onClose={() => change({ new: undefined, for: undefined })} />
+      )}
     </ScreenFrame>
   );
 }

@@ -229,7 +229,7 @@ function Actions({ tenant }: { readonly tenant: Shown }) {
       <Link to={`/t/${tenant.key}`}>
         <Button>{t.toConsole}</Button>
       </Link>
-      <Link to="/p/moves" search={{ tenant: tenant.key, new: "yes" } as never}>
+      <Link to="/p/moves" search={{ new: "yes", for: tenant.key } as never}>
         <Button>{t.move}</Button>
       </Link>
       {tenant.status === "active" ? (
