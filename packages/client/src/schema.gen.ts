@@ -3968,6 +3968,12 @@ export interface components {
                 compared_at_cut_over?: number;
                 /** @description For how long writers waited at the cut-over. */
                 pause_ms?: number;
+                /** @description Of the pause: for the locks. */
+                lock_ms?: number;
+                /** @description Of the pause: for the last round. */
+                round_ms?: number;
+                /** @description Of the pause: for the control plane. */
+                commit_ms?: number;
                 /** @description How often the cut-over was tried. */
                 lock_attempts?: number;
                 /** @description Changed rows that moved while writers waited. */

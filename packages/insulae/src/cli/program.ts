@@ -2,13 +2,14 @@
  * The command-line grammar and its documentation. Each command's code is in a file of its own,
  * loaded when the command runs.
  */
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { version } from "../app/version.ts";
 import { printFailure, printLoss, type RunCommand, runCommand } from "./command.ts";
 import { exitCodes } from "./failure.ts";
 import { afterHelp, examplesOf } from "./help.ts";
 import type { NewMigrationOptions } from "./migrate-new.ts";
-import type { MoveOptions } from "./move.ts";
+import { addMoves } from "./move-program.ts";
+import { positive, wholeNumber } from "./numbers.ts";
 import type { ServerChangesOptions } from "./server.ts";
 import type { NewTenantOptions, TenantChangesOptions } from "./tenant.ts";
 
@@ -184,39 +185,6 @@ function addTenant(tenant: Command, run: RunCommand): void {
       run(async (context) => (await commands()).deleteTenant(context, ref, yes)),
     );
   addMoves(tenant, run);
-}
-
-function addMoves(tenant: Command, run: RunCommand): void {
-  const commands = () => import("./move.ts");
-  tenant
-    .command("move <tenant>")
-    .description("move a tenant to another isolation or server, while it is used")
-    .addOption(
-      new Option("--isolation <isolation>", "pool: shared tables; schema or database: its own")
-        .choices(["pool", "schema", "database"])
-        .makeOptionMandatory(),
-    )
-    .option("--server <server>", "the server to move it to (default: its own)")
-    .option("--keep-hours <hours>", "how long the source is kept (default: 24)", positive)
-    .option("--dry-run", "show what would move, and change nothing", false)
-    .action((ref: string, options: MoveOptions) =>
-      run(async (context) => (await commands()).moveTenant(context, ref, options)),
-    );
-  tenant
-    .command("moves [tenant]")
-    .description("list moves, newest first")
-    .option("--limit <number>", "maximum number of results", positive, 20)
-    .action((ref: string | undefined, { limit }: { limit: number }) =>
-      run(async (context) => (await commands()).listMoves(context, ref, limit)),
-    );
-  tenant
-    .command("revert <tenant>")
-    .description("move a tenant back to the place that is kept, with everything written since")
-    .action((ref: string) => run(async (context) => (await commands()).revertMove(context, ref)));
-  tenant
-    .command("abort-move <tenant>")
-    .description("undo a tenant's move that has not cut over")
-    .action((ref: string) => run(async (context) => (await commands()).abortMove(context, ref)));
 }
 
 function addAdmin(admin: Command, run: RunCommand): void {
@@ -407,14 +375,5 @@ const registration = () =>
     "whether anybody may register as its user (default: open; in production closed)",
   ).choices(["open", "closed"]);
 
-const wholeNumber = (min: number, max: number) => (text: string) => {
-  const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (!(number >= min && number <= max)) {
-    throw new InvalidArgumentError(`Give a whole number from ${min} to ${max}.`);
-  }
-  return number;
-};
-
 const workers = (text: string) => (text === "auto" ? text : wholeNumber(1, 256)(text));
 const port = wholeNumber(0, 65_535);
-const positive = wholeNumber(1, 10_000);

@@ -108,5 +108,5 @@ describe("a tenant in use", () => {
       const verdict = await verifyChain({ name: tenant.id, table: "audit_log", db });
       expect(verdict).toMatchObject({ problem: undefined });
     });
-  });
+  }, 90_000);
 });

@@ -48,6 +48,10 @@ export interface MoveReport {
   readonly compared_before?: number;
   readonly compared_at_cut_over?: number;
   readonly pause_ms?: number;
+  /** Parts of the pause: the locks, the last round, the control plane. */
+  readonly lock_ms?: number;
+  readonly round_ms?: number;
+  readonly commit_ms?: number;
   readonly lock_attempts?: number;
   readonly moved_in_pause?: number;
 }

@@ -10,6 +10,7 @@
  * held as well: a tenant that comes back finds its old place closed until the control plane has decided.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { MoveReport } from "../model/move.ts";
 import { advanceSequences } from "./copy.ts";
 import { type FenceHolder, reopenFence, setFence, writersKey } from "./fence.ts";
 import { beginSnapshot, type MoveEnd, type MoveEnds } from "./move-ends.ts";
@@ -28,6 +29,8 @@ export interface CutOverOptions extends Omit<RoundOptions, "compare" | "alongsid
 export interface CutOver {
   /** For how long no writer could get through. */
   readonly pauseMs: number;
+  /** Of which so long for the locks, the last round, and the control plane. */
+  readonly parts: Pick<MoveReport, "lock_ms" | "round_ms" | "commit_ms">;
   /** How often the lock was tried: transactions of the tenant may last longer than it waits. */
   readonly attempts: number;
   readonly keys: number;
@@ -44,6 +47,7 @@ export async function cutOver(ends: MoveEnds, options: CutOverOptions): Promise<
   try {
     await lock(target);
     await options.at("locked");
+    const locked = performance.now();
     for (const table of options.tables) await advanceSequences(ends, table);
     const last = await runRound(ends, {
       ...options,
@@ -51,7 +55,9 @@ export async function cutOver(ends: MoveEnds, options: CutOverOptions): Promise<
       alongside: () => setFence(source, "closed", options.holder),
     });
     await options.at("closed");
+    const applied = performance.now();
     await options.commit();
+    const committed = performance.now();
     await options.at("switched");
     await reopenFence(target, options.holder);
     await beginSnapshot(target);
@@ -61,6 +67,11 @@ export async function cutOver(ends: MoveEnds, options: CutOverOptions): Promise<
     await unlock(target);
     return {
       pauseMs: Math.round(performance.now() - began),
+      parts: {
+        lock_ms: Math.round(locked - began),
+        round_ms: Math.round(applied - locked),
+        commit_ms: Math.round(committed - applied),
+      },
       attempts,
       keys: last.keys,
       verify: async () => {

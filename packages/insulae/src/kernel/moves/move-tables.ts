@@ -1,5 +1,5 @@
 /** The tables that move with a tenant, as the catalogue of the database has them. */
-import pg from "pg";
+import type pg from "pg";
 import { listDataTables } from "../schema/data-tables.ts";
 import { MoveRefused } from "./move-errors.ts";
 
@@ -97,7 +97,8 @@ export function assertSameTables(
 
 /** Types of a schema's own are named with it. Columns may stand in another order. */
 const shapeOf = ({ columns, key }: MoveTable, schema: string): string => {
-  const own = new RegExp(`^${pg.escapeIdentifier(schema)}\\.|^${schema}\\.`);
-  const texts = columns.map(({ name, type }) => `${name} ${type.replace(own, "")}`).sort();
+  const own = `${schema}.`;
+  const plain = (type: string) => (type.startsWith(own) ? type.slice(own.length) : type);
+  const texts = columns.map(({ name, type }) => `${name} ${plain(type)}`).sort();
   return `${texts.join(", ")} key ${key.map(({ name }) => name).join(", ")}`;
 };

@@ -13,17 +13,11 @@ import type { TenantId } from "../lib/ids.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Provisioning } from "../tenancy/provisioning.ts";
-import { clearPlace, clearRows } from "./clear-place.ts";
-import { copyTables } from "./copy.ts";
+import { clearPlace } from "./clear-place.ts";
 import { type CutOver, cutOver } from "./cut-over.ts";
 import { openFence, refreshFence, removeFence, reopenFence, setFence } from "./fence.ts";
-import {
-  assertCanReplicate,
-  beginSnapshot,
-  type MoveEnds,
-  openMoveEnd,
-  openMoveEnds,
-} from "./move-ends.ts";
+import { copy, follow, type Shape } from "./follow.ts";
+import { assertCanReplicate, type MoveEnds, openMoveEnd, openMoveEnds } from "./move-ends.ts";
 import { LeaseLost, MoveAborted, MoveRefused, RowsDiffer } from "./move-errors.ts";
 import {
   assertElsewhere,
@@ -39,7 +33,6 @@ import {
 } from "./move-record.ts";
 import { assertSameTables, findMoveTables, type MoveTable } from "./move-tables.ts";
 import { beginWork, type Work } from "./move-work.ts";
-import { compareAll, countAll, runRound } from "./rounds.ts";
 
 export interface MoverOptions {
   readonly control: Kysely<ControlTables>;
@@ -149,13 +142,6 @@ async function plan({ provisioning }: MoverOptions, { held, at }: Work): Promise
   await changeState(held, "planned", "capturing", { moving: "following" });
 }
 
-/** What both ends have. */
-interface Shape {
-  readonly tables: readonly MoveTable[];
-  /** The same tables as the target has them. */
-  readonly there: ReadonlyMap<string, MoveTable>;
-}
-
 async function withEnds<Result>(
   { control, connect }: MoverOptions,
   { held, signal }: Work,
@@ -207,77 +193,6 @@ const carry = (options: MoverOptions, work: Work): Promise<void> =>
     await settle(options, ends, shape, work, cut);
   });
 
-async function copy(ends: MoveEnds, shape: Shape, { held, at, progress, signal }: Work) {
-  const began = performance.now();
-  await clearRows(ends.target, shape.tables);
-  const total = await countAll(ends.source, shape.tables);
-  let rows = 0;
-  progress({ rows, rows_total: total });
-  await copyTables(ends, {
-    ...shape,
-    check: () => signal.throwIfAborted(),
-    onRows: (count, table) => {
-      rows += count;
-      progress({ rows, table, rows_total: Math.max(rows, total) });
-    },
-  });
-  const ms = Math.round(performance.now() - began);
-  await at("copying");
-  await changeState(held, "copying", "following", {
-    report: {
-      tables: shape.tables.length,
-      rows,
-      copy_ms: ms,
-      rows_per_second: Math.round((rows * 1_000) / Math.max(1, ms)),
-    },
-  });
-}
-
-/** When a round is short enough to go on; both are tried for so many rounds. */
-const shortRound = {
-  toCompare: { keys: 50, ms: 80, rounds: 50 },
-  toClose: { keys: 12, ms: 50, rounds: 50 },
-} as const;
-/** Besides the last round: locks, the commits, the control plane. */
-const fixedPauseMs = 25;
-/** A tenant whose writers would wait longer isn't moved now. */
-const longestPauseMs = 1_000;
-
-/** Follows the source until little is left, and compares everything while the tenant writes on. */
-async function follow(ends: MoveEnds, shape: Shape, { held, at, progress, signal }: Work) {
-  let rounds = 0;
-  const untilShort = async (
-    short: (typeof shortRound)[keyof typeof shortRound],
-    compare: boolean,
-  ) => {
-    for (let i = 1; ; i += 1) {
-      signal.throwIfAborted();
-      const round = await runRound(ends, { ...shape, compare });
-      await round.end();
-      rounds += 1;
-      const estimated_pause_ms = Math.round(round.ms + fixedPauseMs);
-      progress({ rounds, lag_rows: round.keys, estimated_pause_ms });
-      if (round.keys <= short.keys || round.ms <= short.ms) return;
-      if (i >= short.rounds && estimated_pause_ms <= longestPauseMs) return;
-      if (i >= 10 * short.rounds) throw new MoveRefused(tooManyWrites);
-    }
-  };
-  await untilShort(shortRound.toCompare, false);
-  await at("following");
-  const round = await runRound(ends, shape);
-  await beginSnapshot(ends.target);
-  const compared = await compareAll(ends, shape.tables).finally(() =>
-    ends.target.rows.query("rollback"),
-  );
-  await round.end();
-  await changeState(held, "following", "following", { report: { compared_before: compared.rows } });
-  await at("compared");
-  await untilShort(shortRound.toClose, true);
-}
-
-const tooManyWrites =
-  "The tenant writes faster than its changes can be moved, so its writers would wait for too long. Move it when it writes less.";
-
 async function close(
   { forget, onSwitched }: MoverOptions,
   ends: MoveEnds,
@@ -312,7 +227,7 @@ async function settle(
   ends: MoveEnds,
   { tables }: Shape,
   { held, at }: Work,
-  { pauseMs, attempts, keys, verify }: CutOver,
+  { pauseMs, parts, attempts, keys, verify }: CutOver,
 ): Promise<void> {
   let compared: number | undefined;
   try {
@@ -331,6 +246,7 @@ async function settle(
   await changeState(held, "switched", "kept", {
     report: {
       pause_ms: pauseMs,
+      ...parts,
       lock_attempts: attempts,
       moved_in_pause: keys,
       ...(compared !== undefined && { compared_at_cut_over: compared }),

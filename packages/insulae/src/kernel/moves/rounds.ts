@@ -117,6 +117,39 @@ async function applyChanges(
 const keysOf = ({ key }: MoveTable, changes: readonly Change[]): Keys =>
   key.map((_, i) => changes.map((change) => change.key[i] ?? null));
 
+/**
+ * Runs the statements of a round without keys. A connection reads the catalogue of each table that it uses for
+ * the first time, and no writer should wait for that.
+ */
+export async function warmUp(
+  { source, target }: MoveEnds,
+  { tables, there }: Pick<RoundOptions, "tables" | "there">,
+): Promise<void> {
+  await beginSnapshot(source);
+  try {
+    await write(target, async () => {
+      for (const table of tables) {
+        const none = table.key.map(() => []);
+        await Promise.all([warmSource(source, table, none), warmTarget(target, table, none)]);
+        await insertRows(target, table, there.get(table.name) ?? table, []);
+      }
+    });
+  } finally {
+    await source.rows.query("rollback");
+  }
+}
+
+async function warmSource(source: MoveEnd, table: MoveTable, none: Keys): Promise<void> {
+  await readRows(source, table, none);
+  await sumRows(source, table, none);
+}
+
+async function warmTarget(target: MoveEnd, table: MoveTable, none: Keys): Promise<void> {
+  // Without a key of its own, a table has one row, which stays.
+  if (table.key.length > 0) await deleteRows(target, table, none);
+  await sumRows(target, table, none);
+}
+
 export interface Verified {
   readonly tables: number;
   readonly rows: number;

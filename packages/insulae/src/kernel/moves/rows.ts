@@ -23,7 +23,6 @@ export async function insertRows(
   there: MoveTable,
   rows: readonly TextRow[],
 ): Promise<void> {
-  if (rows.length === 0) return;
   const { columns } = table;
   const types = new Map(there.columns.map(({ name, type }) => [name, type]));
   const values = columns.map(({ name }, i) => `c${i}::${types.get(name)}`).join(", ");
