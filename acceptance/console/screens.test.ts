@@ -1,6 +1,7 @@
 /** Screens of the platform, of a tenant and of whoever is signed in, in a real browser. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { browserPath } from "../chromium.ts";
+import { until } from "../until.ts";
 import { type StartedConsole, startConsole, takePicture } from "./harness.ts";
 
 let started: StartedConsole;
@@ -38,6 +39,20 @@ describe.skipIf(!browserPath)("in the console", () => {
     await takePicture(page, "report-print");
     await page.emulateMedia({ media: "screen" });
     await started.expectAccessible(page);
+    started.expectFaultless(page);
+    await page.close();
+  });
+
+  test("health shows what the doctor finds, and how to mend it", async () => {
+    const page = await started.openAsAdmin("p/health");
+    const doctor = page.getByRole("region", { name: "Doctor" });
+    await doctor.getByText("every row is in its tenant's placement").waitFor();
+    await started.expectAccessible(page);
+    await doctor.getByRole("button", { name: "Check again" }).click();
+    await until(
+      "it was asked again",
+      () => started.requestsOf(page).filter((path) => path === "GET /platform/doctor").length > 1,
+    );
     started.expectFaultless(page);
     await page.close();
   });

@@ -905,6 +905,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/platform/doctor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns what the doctor's checks found: servers, isolation, migrations, leftovers
+         * @description What `insulae doctor` checks in an installation that is set up. One run at a time in each process; an answer waits for it for three seconds at most.
+         *
+         *     Platform administrators may call this.
+         */
+        get: operations["getPlatformDoctor"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/platform/accounts": {
         parameters: {
             query?: never;
@@ -4073,6 +4095,21 @@ export interface components {
                 superuser: boolean;
                 bypasses_row_security: boolean;
             }[];
+        };
+        DoctorCheck: {
+            name: string;
+            /** @enum {string} */
+            state: "ok" | "warning" | "failure";
+            /** @description What was found. */
+            message: string;
+            remedy: string | null;
+        };
+        Diagnosis: {
+            /** @description A newer diagnosis is being made. Ask again. */
+            running: boolean;
+            started_at: string | null;
+            took_ms: number | null;
+            checks: components["schemas"]["DoctorCheck"][];
         };
         Account: {
             /** Format: uuid */
@@ -7399,6 +7436,29 @@ export interface operations {
                         next_cursor: string | null;
                         total?: number;
                     };
+                };
+            };
+        };
+    };
+    getPlatformDoctor: {
+        parameters: {
+            query?: {
+                /** @description Makes a new diagnosis, unless one is seconds old. */
+                again?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Diagnosis"];
                 };
             };
         };

@@ -18,10 +18,15 @@ import { untilSignedIn } from "./session.ts";
 
 type Key = readonly (string | number | boolean | object | undefined)[];
 
-interface GetOptions {
+interface GetOptions<Data> {
   /** False: don't ask (yet). */
   readonly when?: boolean;
-  /** Ask again after so long. */
+  /** Ask again after so long, or as what was answered says. */
+  readonly everyMs?: number | false | ((found: Data | undefined) => number | false);
+}
+
+interface ListOptions {
+  readonly when?: boolean;
   readonly everyMs?: number | false;
 }
 
@@ -30,14 +35,14 @@ const refreshedAfterMs = 15_000;
 export function useGet<Data>(
   key: Key,
   read: (api: Client, signal: AbortSignal) => Promise<Data>,
-  { when = true, everyMs = false }: GetOptions = {},
+  { when = true, everyMs = false }: GetOptions<Data> = {},
 ) {
   const context = useApiContext();
   return useQuery({
     queryKey: [...context.key, ...key],
     queryFn: ({ signal }) => read(context.client, signal),
     enabled: when,
-    refetchInterval: everyMs,
+    refetchInterval: typeof everyMs === "function" ? (query) => everyMs(query.state.data) : everyMs,
     staleTime: refreshedAfterMs,
     // The client knows the version of the very object that it has read (`ifMatch`).
     structuralSharing: false,
@@ -53,7 +58,7 @@ export interface Page<Item> {
 export function useList<Item>(
   key: Key,
   read: (api: Client, cursor: string | undefined, signal: AbortSignal) => Promise<Page<Item>>,
-  { when = true, everyMs = false }: GetOptions = {},
+  { when = true, everyMs = false }: ListOptions = {},
 ) {
   const context = useApiContext();
   const query = useInfiniteQuery({

@@ -84,6 +84,7 @@ export const operations = {
   "get /platform/analytics": "platform personal",
   "get /platform/audit": "platform personal",
   "get /platform/audit/export": "platform personal",
+  "get /platform/doctor": "platform personal",
   "get /platform/impersonations": "platform personal",
   "get /platform/isolation/report": "platform personal",
   "get /platform/moves": "platform personal",

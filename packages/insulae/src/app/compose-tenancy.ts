@@ -1,4 +1,5 @@
 /** Composes tenants: their catalogue, hosts, placements and life cycle. */
+import { createExamine } from "../doctor/doctor.ts";
 import type { Announcements } from "../kernel/announcements/announcements.ts";
 import type {
   DataServices,
@@ -89,6 +90,7 @@ export function composeTenancy(
         probe: createIsolationProbes({ ...installation, table: probedTable(installation) }),
         report: createIsolationReport(installation),
       },
+      examine: createExamine(installation),
     },
     mover,
     moveRunner: createMoveRunner(control, mover, movesLog),

@@ -1,7 +1,7 @@
+import { CommandError, exitCodes } from "../doctor/failure.ts";
 import { issueStartToken, startSeconds } from "../features/accounts/accounts.feature.ts";
 import { canonicalEmail } from "../kernel/validation/email.ts";
 import type { CommandContext, Result } from "./command.ts";
-import { CommandError, exitCodes } from "./failure.ts";
 import { cliActor, withServices } from "./open.ts";
 
 /** Makes a link that signs a platform administrator in, for whoever has lost the password. */

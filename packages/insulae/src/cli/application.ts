@@ -9,7 +9,7 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { inspect } from "node:util";
 import type { Application } from "../app/app-api.ts";
-import { CommandError, exitCodes } from "./failure.ts";
+import { CommandError, exitCodes } from "../doctor/failure.ts";
 
 /** Checked in this order. */
 export const applicationFiles = [

@@ -1,13 +1,14 @@
+import { exitCodes } from "../doctor/failure.ts";
 import { anchorsOf } from "../kernel/audit/anchors.ts";
 import { type Verdict, verifyChain } from "../kernel/audit/verify.ts";
 import type { Platform } from "../kernel/feature/platform.ts";
+import { count } from "../kernel/lib/count.ts";
 import { eachOf } from "../kernel/lib/each-of.ts";
 import type { TenantId } from "../kernel/lib/ids.ts";
 import type { Tenant } from "../kernel/model/tenant.ts";
 import type { CommandContext, Result } from "./command.ts";
-import { exitCodes } from "./failure.ts";
 import { withServices } from "./open.ts";
-import { count, table } from "./table.ts";
+import { table } from "./table.ts";
 
 export interface VerifyOptions {
   readonly tenant?: string;

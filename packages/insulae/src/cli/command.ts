@@ -6,10 +6,10 @@ import { readFileSync } from "node:fs";
 import type { Application } from "../app/app-api.ts";
 import { withStoredSecrets } from "../app/secret-store.ts";
 import { ConfigError } from "../config/config.ts";
+import { type ExitCode, exitCodes, explain } from "../doctor/failure.ts";
 import { printable, printableLines } from "../kernel/lib/text.ts";
 import { findApplication, loadApplication } from "./application.ts";
 import { parseEnvironmentFile } from "./environment-file.ts";
-import { type ExitCode, exitCodes, explain } from "./failure.ts";
 
 export interface Result {
   /** Printed with `--json`. */

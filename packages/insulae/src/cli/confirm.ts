@@ -1,5 +1,5 @@
+import { CommandError, exitCodes } from "../doctor/failure.ts";
 import type { CommandContext } from "./command.ts";
-import { CommandError, exitCodes } from "./failure.ts";
 
 export interface Question {
   /** What is about to happen, in one sentence. */

@@ -5,7 +5,7 @@
  * workers.
  */
 import { spawn } from "node:child_process";
-import { CommandError } from "./failure.ts";
+import { CommandError } from "../doctor/failure.ts";
 
 /**
  * The last line read has the pids of the live workers. Supervisors may signal the script too, so it

@@ -15,11 +15,11 @@ import cluster, { type Worker } from "node:cluster";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
 import type { Config } from "../config/config.ts";
+import { CommandError, type Failure } from "../doctor/failure.ts";
 import type { Logger } from "../kernel/telemetry/log.ts";
 import type { WorkersHub } from "../kernel/workers/hub.ts";
 import { createPeer, type Peer } from "../kernel/workers/peer.ts";
 import { startCrewWatchdog } from "./crew-watchdog.ts";
-import { CommandError, type Failure } from "./failure.ts";
 import { createHandOvers } from "./hand-overs.ts";
 import { type WorkerRole, workerVariable } from "./start-worker.ts";
 

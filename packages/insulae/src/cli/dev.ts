@@ -14,11 +14,11 @@ import { type FSWatcher, watch } from "chokidar";
 import { shutdownTimes } from "../app/shutdown.ts";
 import { developedVariable, stopOnSignal } from "../app/stop-on-signal.ts";
 import { loadConfig } from "../config/config.ts";
+import { CommandError, exitCodes } from "../doctor/failure.ts";
 import { startEmbedded } from "../embedded-postgres/supervisor.ts";
 import { printable } from "../kernel/lib/text.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { parseEnvironmentFile } from "./environment-file.ts";
-import { CommandError, exitCodes } from "./failure.ts";
 
 /** Debounce: editors write a file in several steps, and tools write many files. */
 const settleMs = 100;

@@ -4,10 +4,10 @@ import type pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";
 import type { Application } from "../app/app-api.ts";
 import type { Config } from "../config/config.ts";
+import { type Check, failure, look, ok, warning } from "../doctor/check.ts";
+import { checkConnections } from "../doctor/connections.ts";
 import { startEmbedded } from "../embedded-postgres/supervisor.ts";
 import { openClient } from "../kernel/engine/connect.ts";
-import { type Check, failure, look, ok, warning } from "./check.ts";
-import { checkConnections } from "./doctor-connections.ts";
 import { checkTenants } from "./doctor-tenants.ts";
 
 /** Checks the main database. */

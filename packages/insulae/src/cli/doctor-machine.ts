@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { describeTaken, findListener, isPortTaken } from "../app/port.ts";
 import type { Config } from "../config/config.ts";
-import { type Check, failure, look, ok, warning } from "./check.ts";
+import { type Check, failure, look, ok, warning } from "../doctor/check.ts";
 
 /** The first version that runs TypeScript without a flag. */
 const [leastMajor, leastMinor] = [22, 18];

@@ -1,8 +1,8 @@
 import pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";
+import { type Check, failure, look, ok, warning } from "../doctor/check.ts";
 import { openClient } from "../kernel/engine/connect.ts";
 import { findOpenDatabases } from "../kernel/schema/roles.ts";
-import { type Check, failure, look, ok, warning } from "./check.ts";
 
 /** Checks what a production database needs to lose nothing and leak nothing. */
 export const checkProductionDatabase = (url: string): Promise<readonly Check[]> =>

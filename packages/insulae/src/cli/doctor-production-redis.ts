@@ -1,5 +1,5 @@
+import { type Check, look, ok, warning } from "../doctor/check.ts";
 import { withDeadline } from "../kernel/lib/deadline.ts";
-import { type Check, look, ok, warning } from "./check.ts";
 
 const askMs = 5_000;
 

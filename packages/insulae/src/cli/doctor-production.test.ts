@@ -2,9 +2,9 @@
 import { expect, onTestFinished, test } from "vitest";
 import { stockApplication } from "../app/application.ts";
 import { type Config, loadConfig } from "../config/config.ts";
+import type { Check } from "../doctor/check.ts";
 import { createTestApp } from "../testing/index.ts";
 import { describeWithRedis, startTestRedis } from "../testing/test-redis.ts";
-import type { Check } from "./check.ts";
 import { doctor } from "./doctor.ts";
 import { checkHealth, checkSettings } from "./doctor-production.ts";
 import { checkProductionDatabase } from "./doctor-production-database.ts";

@@ -5,7 +5,7 @@
  */
 import { BlockList, isIP } from "node:net";
 import type { Config } from "../config/config.ts";
-import { type Check, failure, ok, warning } from "./check.ts";
+import { type Check, failure, ok, warning } from "../doctor/check.ts";
 
 /** What people have to verify themselves, and where it is documented. */
 export const forPeople: readonly string[] = [

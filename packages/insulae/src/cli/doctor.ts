@@ -6,15 +6,15 @@
  */
 import { styleText } from "node:util";
 import { type Config, ConfigError, loadConfig } from "../config/config.ts";
-import { type Check, failure, ok } from "./check.ts";
+import { type Check, failure, ok } from "../doctor/check.ts";
+import { exitCodes } from "../doctor/failure.ts";
+import { count } from "../kernel/lib/count.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { checkDatabase } from "./doctor-database.ts";
 import { checkDataFolder, checkNode, checkPort, checkPrograms } from "./doctor-machine.ts";
 import { checkHealth, checkSettings, forPeople } from "./doctor-production.ts";
 import { checkProductionDatabase } from "./doctor-production-database.ts";
 import { checkRedis } from "./doctor-production-redis.ts";
-import { exitCodes } from "./failure.ts";
-import { count } from "./table.ts";
 
 export async function doctor(
   { env, application }: CommandContext,

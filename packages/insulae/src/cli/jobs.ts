@@ -1,3 +1,4 @@
+import { CommandError } from "../doctor/failure.ts";
 import {
   dropJob,
   findJob,
@@ -6,11 +7,11 @@ import {
   someJobs,
 } from "../features/jobs/jobs.feature.ts";
 import type { Platform } from "../kernel/feature/platform.ts";
+import { count } from "../kernel/lib/count.ts";
 import { timeText } from "../kernel/lib/times.ts";
 import type { CommandContext, Result } from "./command.ts";
-import { CommandError } from "./failure.ts";
 import { cliActor, withServices } from "./open.ts";
-import { count, table } from "./table.ts";
+import { table } from "./table.ts";
 
 export interface ListJobsOptions {
   readonly tenant?: string;

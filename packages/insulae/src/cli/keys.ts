@@ -1,9 +1,9 @@
 import type { Installation } from "../app/installation.ts";
+import { CommandError, exitCodes } from "../doctor/failure.ts";
 import { type KeyRow, listKeys, retireKey, rotateKeys } from "../kernel/identity/key-rotation.ts";
 import { signingKeySealer } from "../kernel/identity/signing-keys.ts";
 import { timeText } from "../kernel/lib/times.ts";
 import type { CommandContext, Result } from "./command.ts";
-import { CommandError, exitCodes } from "./failure.ts";
 import { auditCommand, withInstallation } from "./open.ts";
 import { table } from "./table.ts";
 

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocket } from "ws";
 import { loadConfig } from "../config/config.ts";
+import { CommandError, exitCodes } from "../doctor/failure.ts";
 import { printable } from "../kernel/lib/text.ts";
 import type { CommandContext, Result } from "./command.ts";
-import { CommandError, exitCodes } from "./failure.ts";
 
 export interface LogsOptions {
   readonly url?: string;

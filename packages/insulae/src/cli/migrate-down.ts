@@ -2,8 +2,10 @@ import type { Application } from "../app/app-api.ts";
 import { stockApplication } from "../app/application.ts";
 import type { Installation } from "../app/installation.ts";
 import type { Config } from "../config/config.ts";
+import { CommandError, exitCodes, explain } from "../doctor/failure.ts";
 import { coreFeatures } from "../features/index.ts";
 import { withOwner, withOwnerOnce } from "../kernel/engine/connect.ts";
+import { count } from "../kernel/lib/count.ts";
 import type { Placement } from "../kernel/model/tenant.ts";
 import { label } from "../kernel/schema/ledger.ts";
 import { findRevertible, type RevertChoice, revertPlacement } from "../kernel/schema/migrator.ts";
@@ -14,10 +16,8 @@ import { writeVersion } from "../kernel/tenancy/placements.ts";
 import { findTenant } from "../kernel/tenancy/tenant-queries.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { confirm } from "./confirm.ts";
-import { CommandError, exitCodes, explain } from "./failure.ts";
 import { auditCommand, commandSettings, withInstallation } from "./open.ts";
 import { createProgress } from "./progress.ts";
-import { count } from "./table.ts";
 
 export interface DownOptions {
   readonly steps: number;

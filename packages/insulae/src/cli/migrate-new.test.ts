@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { defineApp, stockApplication } from "../app/application.ts";
+import { CommandError } from "../doctor/failure.ts";
 import { standardFeatures } from "../features/index.ts";
 import { feature as defineFeature } from "../kernel/feature/feature.ts";
 import { readMigrations } from "../kernel/schema/migration-files.ts";
-import { CommandError } from "./failure.ts";
 import { newMigration } from "./migrate-new.ts";
 
 const stock = { application: async () => stockApplication, applicationFile: undefined };

@@ -1,8 +1,8 @@
 import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import { CommandError, exitCodes } from "../doctor/failure.ts";
 import type { CommandContext, Result } from "./command.ts";
-import { CommandError, exitCodes } from "./failure.ts";
 
 export interface NewMigrationOptions {
   /** One of the application's features that has migrations. */

@@ -1,11 +1,11 @@
+import { exitCodes, explain } from "../doctor/failure.ts";
+import { count } from "../kernel/lib/count.ts";
 import type { Placement } from "../kernel/model/tenant.ts";
 import { migrateAll, type PlacementOutcome } from "../kernel/tenancy/migrate-all.ts";
 import type { MainServer } from "../kernel/tenancy/prepare.ts";
 import type { CommandContext, Result } from "./command.ts";
-import { exitCodes, explain } from "./failure.ts";
 import { auditCommand, withInstallation } from "./open.ts";
 import { createProgress } from "./progress.ts";
-import { count } from "./table.ts";
 
 /**
  * Migrates the main database, then every placement. A failure in one placement is reported and does

@@ -4,8 +4,8 @@
  */
 import { Command, CommanderError, Option } from "commander";
 import { version } from "../app/version.ts";
+import { exitCodes } from "../doctor/failure.ts";
 import { printFailure, printLoss, type RunCommand, runCommand } from "./command.ts";
-import { exitCodes } from "./failure.ts";
 import { afterHelp, examplesOf } from "./help.ts";
 import type { NewMigrationOptions } from "./migrate-new.ts";
 import { addMoves } from "./move-program.ts";

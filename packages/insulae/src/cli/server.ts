@@ -1,10 +1,11 @@
 import { text as readText } from "node:stream/consumers";
+import { CommandError, exitCodes } from "../doctor/failure.ts";
 import { answersNow } from "../kernel/engine/connect.ts";
+import { count } from "../kernel/lib/count.ts";
 import type { Server } from "../kernel/tenancy/server.ts";
 import type { CommandContext, Result } from "./command.ts";
-import { CommandError, exitCodes } from "./failure.ts";
 import { cliActor, withInstallation, withServices } from "./open.ts";
-import { count, table } from "./table.ts";
+import { table } from "./table.ts";
 
 const targetOf = ({ id }: Server) => ({ type: "server", id });
 

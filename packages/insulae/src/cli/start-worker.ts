@@ -8,11 +8,11 @@ import type { App } from "../app/app-api.ts";
 import { createDefaultLog } from "../app/starting.ts";
 import { createTerminalLogger } from "../app/terminal-log.ts";
 import { type Config, loadConfig } from "../config/config.ts";
+import { exitCodes, explain } from "../doctor/failure.ts";
 import { exactShareOf, shareOf } from "../kernel/lib/worker-share.ts";
 import { createWorkerLink } from "../kernel/workers/link.ts";
 import { createPeer } from "../kernel/workers/peer.ts";
 import type { CommandContext, Result } from "./command.ts";
-import { exitCodes, explain } from "./failure.ts";
 import { giveBackMemory } from "./heap.ts";
 
 /** The variable by which the primary passes a worker its role. */

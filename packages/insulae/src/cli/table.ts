@@ -37,7 +37,3 @@ export const properties = (values: Readonly<Record<string, string | number>>): s
     .split("\n")
     .slice(1)
     .join("\n");
-
-/** `count("tenant", 2)` is `2 tenants`. */
-export const count = (what: string, number: number): string =>
-  `${number} ${what}${number === 1 ? "" : "s"}`;

@@ -1,15 +1,16 @@
 import type { Services } from "../app/services.ts";
+import { CommandError, exitCodes } from "../doctor/failure.ts";
 import { findAccountByEmail } from "../features/accounts/accounts.feature.ts";
 import { viewOf } from "../features/tenants/tenants.feature.ts";
 import { createOwnerUser, isVerificationRequired } from "../features/users/users.feature.ts";
 import type { AuditAction } from "../kernel/audit/audit.ts";
+import { count } from "../kernel/lib/count.ts";
 import { timeText } from "../kernel/lib/times.ts";
 import type { Isolation, Tenant } from "../kernel/model/tenant.ts";
 import type { CommandContext, Result } from "./command.ts";
 import { confirm } from "./confirm.ts";
-import { CommandError, exitCodes } from "./failure.ts";
 import { cliActor, withServices } from "./open.ts";
-import { count, properties, table } from "./table.ts";
+import { properties, table } from "./table.ts";
 
 export interface NewTenantOptions {
   readonly name?: string;

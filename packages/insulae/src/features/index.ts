@@ -5,6 +5,7 @@ import { apiKeys } from "./api-keys/api-keys.feature.ts";
 import { audit } from "./audit/audit.feature.ts";
 import { clientCertificates } from "./client-certificates/client-certificates.feature.ts";
 import { contacts } from "./contacts/contacts.feature.ts";
+import { doctor } from "./doctor/doctor.feature.ts";
 import { documents } from "./documents/documents.feature.ts";
 import { emailDomains } from "./email-domains/email-domains.feature.ts";
 import { factors } from "./factors/factors.feature.ts";
@@ -49,6 +50,7 @@ export const coreFeatures: readonly Feature[] = [
   servers,
   moves,
   isolation,
+  doctor,
   platformAccounts,
   users,
   roles,

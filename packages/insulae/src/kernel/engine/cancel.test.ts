@@ -12,14 +12,15 @@ import {
 } from "./engine-fixture.ts";
 
 const cancelRequest = 80_877_102;
-/** What the proxy keeps back for a while. */
-let late: "requests" | "answers" = "requests";
+/** What the proxy does: it keeps requests to cancel or answers back for a while, or cancels twice. */
+let proxied: "late requests" | "late answers" | "two requests" = "late requests";
 const lateMs = 60;
+/** Time for the server to begin the next statement. */
+const betweenMs = 20;
 let engine: Engine;
 let proxy: Server;
 let port = 0;
 
-/** Passes everything on: requests to cancel, or else the answers to statements, late. */
 beforeAll(async () => {
   engine = await createEngine();
   const { host = "", port: to = 0 } = engine.resolve(engine.target);
@@ -29,12 +30,19 @@ beforeAll(async () => {
     client.once("data", async (first) => {
       client.pause();
       const isRequest = first.length === 16 && first.readInt32BE(4) === cancelRequest;
-      if (isRequest && late === "requests") await sleep(lateMs);
+      if (isRequest && proxied === "late requests") await sleep(lateMs);
       const server = connect(target as never);
       server.on("error", () => client.destroy());
       server.write(first);
       client.pipe(server);
-      if (isRequest || late === "requests") server.pipe(client);
+      if (isRequest && proxied === "two requests") {
+        server.on("end", async () => {
+          await sleep(betweenMs);
+          const second = connect(target as never);
+          second.write(first);
+          second.pipe(client);
+        });
+      } else if (isRequest || proxied !== "late answers") server.pipe(client);
       else {
         server.on("data", (answer) => setTimeout(() => client.write(answer), lateMs));
         server.on("end", () => setTimeout(() => client.end(), lateMs));
@@ -56,7 +64,7 @@ const resolve: Engine["resolve"] = (target) => ({
 });
 
 test("a connection goes to somebody else only when no request to cancel can hit it any more", async () => {
-  late = "requests";
+  proxied = "late requests";
   const broker = engine.broker({ budget: 2, resolve });
   const lanes = engine.lanes(broker);
   const run = (tenant: typeof tenantA, text: string) =>
@@ -79,19 +87,26 @@ test("a connection goes to somebody else only when no request to cancel can hit 
   await lanes.close();
 }, 30_000);
 
-test("a statement is run again that the server had begun before the answer to the one that was meant came here", async () => {
-  late = "answers";
-  const lanes = engine.lanes(engine.broker({ budget: 2, resolve }), {
-    maxReadLanes: 2,
-    maxWriteLanes: 4,
-  });
-  const run = (tenant: typeof tenantA, text: string) =>
-    lanes.run(engine.target, scopeOf(tenant), { text, values: [] });
-  for (let round = 0; round < 12; round += 1) {
-    // It ends about when it is cancelled: then the next one is hit.
-    const slow = run(tenantNumber(round), `select pg_sleep(${0.04 + round * 0.01})`);
-    const behind = [1, 2, 3].map(() => run(tenantB, "select pg_sleep(0.04)"));
-    await Promise.all([slow, ...behind]);
-  }
-  await lanes.close();
-}, 30_000);
+test.each([
+  ["begun before the answer to the one that was meant came here", "late answers"],
+  ["hit after the one that was meant", "two requests"],
+] as const)(
+  "a statement is run again that the server had %s",
+  async (_, does) => {
+    proxied = does;
+    const lanes = engine.lanes(engine.broker({ budget: 2, resolve }), {
+      maxReadLanes: 2,
+      maxWriteLanes: 4,
+    });
+    const run = (tenant: typeof tenantA, text: string) =>
+      lanes.run(engine.target, scopeOf(tenant), { text, values: [] });
+    for (let round = 0; round < 12; round += 1) {
+      // It ends about when it is cancelled: then the next one is hit.
+      const slow = run(tenantNumber(round), `select pg_sleep(${0.04 + round * 0.01})`);
+      const behind = [1, 2, 3].map(() => run(tenantB, "select pg_sleep(0.04)"));
+      await Promise.all([slow, ...behind]);
+    }
+    await lanes.close();
+  },
+  30_000,
+);

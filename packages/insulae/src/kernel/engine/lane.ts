@@ -74,7 +74,7 @@ export function createLane(lease: Lease, ended: LaneStatementEnd): Lane {
   const underway = new Fifo<LaneStatement>();
   let workingSince = performance.now();
   let retiring = false;
-  /** The request to cancel that is on its way, or has not hit anything yet. */
+  /** The request to cancel that is on its way, or may hit something still. */
   let cancel: OutstandingCancel | undefined;
   let isUnsure = false;
 
@@ -83,8 +83,8 @@ export function createLane(lease: Lease, ended: LaneStatementEnd): Lane {
     if (cancel === undefined) return undefined;
     const { meant, settled, last } = cancel;
     const isHit = isDatabaseError(error) && error.code === queryCanceled;
-    // It hits one statement at most.
-    if (isHit || (settled && last === statement)) cancel = undefined;
+    // Until the last one has ended it may hit another: PostgreSQL below 17 signals its process twice.
+    if (settled && last === statement) cancel = undefined;
     if (!isHit) return undefined;
     return meant === statement ? "meant" : "bystander";
   };
@@ -129,7 +129,7 @@ export function createLane(lease: Lease, ended: LaneStatementEnd): Lane {
     },
     interrupt() {
       const meant = underway.first;
-      if (meant === undefined || cancel !== undefined) return;
+      if (meant === undefined || meant === cancel?.meant || cancel?.settled === false) return;
       const request: OutstandingCancel = { meant, settled: false, last: undefined };
       cancel = request;
       void cancelStatement(lease.client).then((isDone) => {

@@ -19,6 +19,7 @@ import type { Tokens } from "../identity/tokens.ts";
 import type { PlatformJobs } from "../jobs/jobs.ts";
 import type { TenantSecrets } from "../lib/secrets.ts";
 import type { Mail } from "../mail/mail.ts";
+import type { Diagnosis } from "../model/diagnosis.ts";
 import type { Tenant } from "../model/tenant.ts";
 import type { Moves } from "../moves/moves.ts";
 import type { Dns } from "../net/dns.ts";
@@ -76,6 +77,11 @@ export interface TenancyServices {
   readonly plans: Plans;
   /** Shows that tenants are isolated. */
   readonly isolation: { readonly probe: ProbeIsolation; readonly report: ReportIsolation };
+  /** Runs the doctor's checks; the last diagnosis is there while a new one is made. */
+  readonly examine: (wanted: { readonly again: boolean }) => Promise<{
+    readonly last: Diagnosis | undefined;
+    readonly isRunning: boolean;
+  }>;
 }
 
 /** Messages to people and other systems, and background work. */

@@ -5,6 +5,7 @@ import { serverUrl } from "../../../lib/place.ts";
 import { NumberText, Pill, ScreenFrame, Time } from "../../../ui/parts.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
 import { Problem } from "../../../ui/states.tsx";
+import { Doctor } from "./Doctor.tsx";
 
 const texts = defineTexts({
   en: {
@@ -12,7 +13,6 @@ const texts = defineTexts({
       "What the server that answered depends on, as it finds it now. Without the database it serves nobody; without the others it does less.",
     asOf: "Asked",
     degraded: "does less",
-    doctor: "More is looked at by the command:",
     down: "down",
     lookAgain: "Look again",
     ms: "ms",
@@ -27,7 +27,6 @@ const texts = defineTexts({
       "Wovon der Server abhängt, der geantwortet hat, und wie er es jetzt vorfindet. Ohne die Datenbank bedient er niemanden, ohne das andere tut er weniger.",
     asOf: "Gefragt",
     degraded: "tut weniger",
-    doctor: "Mehr sieht dieser Befehl nach:",
     down: "aus",
     lookAgain: "Noch einmal nachsehen",
     ms: "ms",
@@ -96,9 +95,9 @@ export default function Health() {
         ))}
       </ul>
       <p className="quiet section-note">
-        {t.asOf} <Time at={new Date(found.dataUpdatedAt).toISOString()} />. {t.doctor}{" "}
-        <code>insulae doctor</code>
+        {t.asOf} <Time at={new Date(found.dataUpdatedAt).toISOString()} />.
       </p>
+      <Doctor />
     </ScreenFrame>
   );
 }

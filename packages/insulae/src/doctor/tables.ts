@@ -1,9 +1,8 @@
 import type pg from "pg";
-import type { Installation } from "../app/installation.ts";
 import { compareTables } from "../kernel/schema/feature-tables.ts";
 import { asOwner } from "../kernel/tenancy/main-server.ts";
 import { type Check, failure, ok, warning } from "./check.ts";
-import type { PlannedPlacement } from "./migrate-status.ts";
+import type { Examined, PlannedPlacement } from "./placement-states.ts";
 
 export interface TableCheck {
   /** @param planned the placements in the client's database */
@@ -14,7 +13,7 @@ export interface TableCheck {
 const mostShown = 10;
 
 /** Whether each placement has exactly the tables that the features list. */
-export function createTableCheck({ migrations }: Installation): TableCheck {
+export function createTableCheck({ migrations }: Examined): TableCheck {
   const problems = new Set<string>();
   const unloaded = new Set<string>();
   return {

@@ -1,13 +1,7 @@
+import type { Check } from "../kernel/model/diagnosis.ts";
 import { explain } from "./failure.ts";
 
-/** The result of one check of `insulae doctor`. */
-export interface Check {
-  readonly name: string;
-  readonly state: "ok" | "warning" | "failure";
-  readonly message: string;
-  /** How to fix it. */
-  readonly remedy?: string;
-}
+export type { Check };
 
 export const ok = (name: string, message: string): Check => ({ name, state: "ok", message });
 

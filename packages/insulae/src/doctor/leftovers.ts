@@ -1,7 +1,6 @@
 /** Looks for leftovers of crashes, restores and manual changes. */
 import { sql } from "kysely";
 import type pg from "pg";
-import type { Installation } from "../app/installation.ts";
 import { withOwner } from "../kernel/engine/connect.ts";
 import type { Placement } from "../kernel/model/tenant.ts";
 import { findLoginProblems } from "../kernel/schema/isolation-check.ts";
@@ -15,7 +14,7 @@ import {
   type Stray,
 } from "../kernel/tenancy/strays.ts";
 import { type Check, look, ok, warning } from "./check.ts";
-import { controlPlaneDue } from "./migrate-status.ts";
+import { controlPlaneDue, type Examined } from "./placement-states.ts";
 
 export interface Leftovers {
   /** Looks for rows in the placements of one database that belong to tenants not placed there. */
@@ -27,7 +26,7 @@ export interface Leftovers {
 /** At most this many lines are shown. */
 const mostShown = 20;
 
-export function createLeftovers(installation: Installation): Leftovers {
+export function createLeftovers(installation: Examined): Leftovers {
   const rows: string[] = [];
   return {
     async look(client, placements) {
@@ -56,7 +55,7 @@ const describe = ({ where, tenantIds }: Stray): string => `${where}, of ${tenant
 
 const shown = (lines: readonly string[]): string => lines.slice(0, mostShown).join("\n");
 
-const checkOrphans = ({ provisioning }: Installation, servers: readonly Server[]) =>
+const checkOrphans = ({ provisioning }: Examined, servers: readonly Server[]) =>
   look("orphans", "check that all servers can be reached", async () => {
     const found = await provisioning.findOrphans(servers.map(({ id }) => id));
     if (found.length === 0) return ok("orphans", "every database and schema has a tenant");
@@ -68,7 +67,7 @@ const checkOrphans = ({ provisioning }: Installation, servers: readonly Server[]
     );
   });
 
-const checkStuck = ({ control }: Installation) =>
+const checkStuck = ({ control }: Examined) =>
   look("tenants", "check that the control plane can be read", async () => {
     const { rows } = await sql<{ key: string; status: string }>`
       select key, status from control.tenants
@@ -92,7 +91,7 @@ const checkRows = (rows: readonly string[]): Check =>
         "inspect them, then delete them as the administrator, by tenant_id (docs/erasure.md)",
       );
 
-const checkControl = ({ control }: Installation) =>
+const checkControl = ({ control }: Examined) =>
   look("control plane", "check that the control plane can be read", async () => {
     const strays = await findControlStrays(control);
     if (strays.length === 0) return ok("control plane", "no rows of erased tenants");
@@ -103,7 +102,7 @@ const checkControl = ({ control }: Installation) =>
     );
   });
 
-const checkFiles = ({ config, control, secrets }: Installation) =>
+const checkFiles = ({ config, control, secrets }: Examined) =>
   look("files", "check that the storage can be reached", async () => {
     const storage = openStorage(config, secrets);
     try {
@@ -120,7 +119,7 @@ const checkFiles = ({ config, control, secrets }: Installation) =>
   });
 
 /** Objects that a tenant's login has created for itself, in any database that let it connect. */
-async function checkLogins({ connect, main }: Installation, servers: readonly Server[]) {
+async function checkLogins({ connect, main }: Examined, servers: readonly Server[]) {
   const checks: Check[] = [];
   for (const { id, name } of servers) {
     const remedy = `check that the server ${name} runs and can be reached from here`;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { createTestApp } from "../testing/index.ts";
 import { makeCertificate } from "../testing/test-certificates.ts";
-import { checkCertificates } from "./doctor-certificates.ts";
+import { checkCertificates } from "./certificates.ts";
 
 test("the doctor warns of certificates that expire soon, and finds unusable ones", async () => {
   const dir = await mkdtemp(join(tmpdir(), "insulae-doctor-"));
