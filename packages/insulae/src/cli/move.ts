@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Services } from "../app/services.ts";
+import { CommandError } from "../doctor/failure.ts";
 import { viewOfMove } from "../features/moves/moves.feature.ts";
 import { timeText } from "../kernel/lib/times.ts";
 import type { MovePlace } from "../kernel/model/move.ts";
 import type { Isolation } from "../kernel/model/tenant.ts";
 import type { Move } from "../kernel/moves/move-record.ts";
 import type { CommandContext, Result } from "./command.ts";
-import { CommandError } from "./failure.ts";
 import { cliActor, withServices } from "./open.ts";
 import { createProgress } from "./progress.ts";
 import { properties, table } from "./table.ts";

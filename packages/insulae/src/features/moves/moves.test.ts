@@ -82,6 +82,33 @@ describe("a platform administrator", () => {
     expect(await admin.post(`/platform/moves/${unknown}/abort`)).toMatchObject({ status: 404 });
   });
 
+  test("can't delete a tenant until its move has cut over", async () => {
+    const acme = await app.createTenant();
+    await app.withPlatform("a move that somebody else works on", ({ control }) =>
+      control
+        .insertInto("control.moves")
+        .values({
+          tenant_id: acme.id,
+          kind: "move",
+          state: "copying",
+          holder: null,
+          error: null,
+          from_placement: acme.placement.id,
+          to_placement: null,
+          source: "{}",
+          target: "{}",
+          keep_seconds: 0,
+          lease_until: new Date(Date.now() + 3_600_000),
+        } as never) // the lease is never inserted but here
+        .execute(),
+    );
+    expect(await admin.delete(`/tenants/${acme.id}`)).toMatchObject({
+      status: 409,
+      body: { code: "move_under_way" },
+    });
+    expect((await admin.post(`/tenants/${acme.id}/suspend`)).status).toBe(200);
+  });
+
   test("deletes a moved tenant, and both places are erased", async () => {
     const acme = await app.createTenant();
     const { body } = await admin.post("/platform/moves", { tenant: acme.key, isolation: "schema" });

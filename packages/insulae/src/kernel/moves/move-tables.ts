@@ -9,6 +9,8 @@ export interface MoveTable {
   readonly columns: readonly Column[];
   /** The primary key's columns without `tenant_id`, in the order of the captured keys. */
   readonly key: readonly Column[];
+  /** Whether it has one that leads with `tenant_id`; else its changes can't be followed. */
+  readonly hasKey: boolean;
   /** The sequences that its columns own. */
   readonly sequences: readonly string[];
 }
@@ -26,11 +28,7 @@ interface Row {
   readonly sequences: readonly string[];
 }
 
-/**
- * All tables of a data-plane schema, by name.
- *
- * @throws MoveRefused if one has no primary key that leads with the tenant
- */
+/** All tables of a data-plane schema, by name. */
 export async function findMoveTables(
   client: pg.ClientBase,
   schema: string,
@@ -59,29 +57,29 @@ export async function findMoveTables(
      order by c.relname`,
     [schema, names],
   );
-  return rows.map(({ name, columns, key, sequences }) => {
-    if (key?.[0] !== "tenant_id") {
-      throw new MoveRefused(
-        `The table ${name} has no primary key that leads with tenant_id, so its changes can't be followed. Give it one with app.tenant_table.`,
-      );
-    }
-    const keyColumns = key
-      .slice(1)
-      .flatMap((column) => columns.filter((each) => each.name === column));
-    return { name, columns, key: keyColumns, sequences };
-  });
+  return rows.map(({ key, ...table }) => ({
+    ...table,
+    hasKey: key?.[0] === "tenant_id",
+    key: (key ?? []).slice(1).flatMap((name) => table.columns.filter((each) => each.name === name)),
+  }));
 }
 
 /**
- * Refuses to move between placements whose tables differ; else a row could not be put in place, or
- * would lose a column.
+ * Refuses to move between placements whose tables differ, since a row could not be put in place, or would
+ * lose a column; and tables whose changes can't be followed.
  *
  * @throws MoveRefused
  */
-export function assertSameTables(
+export function assertMovable(
   source: { readonly schema: string; readonly tables: readonly MoveTable[] },
   target: { readonly schema: string; readonly tables: readonly MoveTable[] },
 ): void {
+  const loose = source.tables.find(({ hasKey }) => !hasKey);
+  if (loose) {
+    throw new MoveRefused(
+      `The table ${loose.name} has no primary key that leads with tenant_id, so its changes can't be followed. Give it one with app.tenant_table.`,
+    );
+  }
   const shapes = ({ schema, tables }: typeof source) =>
     new Map(tables.map((table) => [table.name, shapeOf(table, schema)]));
   const [here, there] = [shapes(source), shapes(target)];

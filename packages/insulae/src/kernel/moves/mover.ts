@@ -31,7 +31,7 @@ import {
   releaseMove,
   undoMove,
 } from "./move-record.ts";
-import { assertSameTables, findMoveTables, type MoveTable } from "./move-tables.ts";
+import { assertMovable, findMoveTables, type MoveTable } from "./move-tables.ts";
 import { beginWork, type Work } from "./move-work.ts";
 
 export interface MoverOptions {
@@ -163,7 +163,7 @@ async function withEnds<Result>(
     signal.throwIfAborted();
     const tables = await findMoveTables(ends.source.fence, source.schema);
     const there = await findMoveTables(ends.target.fence, target.schema);
-    assertSameTables({ schema: source.schema, tables }, { schema: target.schema, tables: there });
+    assertMovable({ schema: source.schema, tables }, { schema: target.schema, tables: there });
     await assertCanReplicate(ends.target);
     return await fn(ends, { tables, there: new Map(there.map((each) => [each.name, each])) });
   } finally {
