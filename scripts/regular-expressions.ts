@@ -110,9 +110,9 @@ function problemOf({ source, flags }: Expression): string | undefined {
   // A match of bounded length takes bounded time at each position, which is linear.
   if (!/[*+]|\{\d+,/.test(source)) return undefined;
   // Maximum counts only slow the checker down; what is linear without them is linear with them.
-  const simple = checkSync(withoutCounts(source), flags, { checker: "automaton", timeout: 10_000 });
+  const simple = checkSync(withoutCounts(source), flags, { checker: "automaton", timeout: 60_000 });
   if (simple.status === "safe") return undefined;
-  const exact = checkSync(source, flags, { timeout: 5_000 });
+  const exact = checkSync(source, flags, { timeout: 60_000 });
   if (exact.status === "safe") return undefined;
   const growth = exact.status === "vulnerable" ? exact.complexity.summary : "cannot be checked";
   return `/${source}/${flags}: ${growth}; anchor it, bound its repeats, or say what bounds the text`;

@@ -112,6 +112,13 @@ describe("calls", () => {
     expect(await got.text()).toBe("Hello, Rome");
   });
 
+  it("send a file as what it is", async () => {
+    const client = await owner();
+    const body = new Blob(["name\nAda Lovelace\n"], { type: "text/csv" });
+    const report = await client.post("/contacts/import", { body: body as never });
+    expect(report).toMatchObject({ imported: 1 });
+  });
+
   it("end when the caller aborts", async () => {
     const client = await owner();
     const stop = new AbortController();

@@ -48,7 +48,7 @@ export function createRequests({ baseUrl, cookies, onAnswer }: RequestOptions): 
   return {
     async send(method, path, options) {
       const began = performance.now();
-      const { data, error, response } = await api.request(method, path, options);
+      const { data, error, response } = await api.request(method, path, withTypeOf(options));
       const { status, headers, url } = response;
       onAnswer?.({ method, path, url, status, headers, ms: performance.now() - began });
       if (!response.ok) throw apiError(response, error);
@@ -67,6 +67,13 @@ export function createRequests({ baseUrl, cookies, onAnswer }: RequestOptions): 
 
 export const isObject = (value: unknown): value is object =>
   typeof value === "object" && value !== null;
+
+/** A file says what type it is, as with `fetch`. openapi-fetch would call it JSON. */
+function withTypeOf(options: Record<string, unknown>): Record<string, unknown> {
+  const { body, headers } = options;
+  if (!(body instanceof Blob) || body.type === "") return options;
+  return { ...options, headers: { "Content-Type": body.type, ...(headers as object) } };
+}
 
 /** Serialises objects as JSON. Forms, files and text stay as they are. */
 const bodySerializer = (body: unknown): unknown =>

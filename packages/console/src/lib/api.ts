@@ -73,10 +73,17 @@ export function useList<Item>(
   return { ...query, items: query.data?.pages.flatMap((page) => page.items) ?? [] };
 }
 
-/** What changes something. @param changes what is read anew then, by the first part of its key */
+interface ActOptions {
+  /** What is read anew then, by the first part of its key. */
+  readonly changes?: readonly string[];
+  /** The key of what is not there any more then, so that it isn't asked for. */
+  readonly removes?: readonly string[];
+}
+
+/** What changes something. */
 export function useAct<Given, Data>(
   act: (api: Client, given: Given) => Promise<Data>,
-  { changes = [] }: { readonly changes?: readonly string[] } = {},
+  options: ActOptions = {},
 ) {
   const context = useApiContext();
   const cache = useQueryClient();
@@ -93,7 +100,7 @@ export function useAct<Given, Data>(
         return act(client, given);
       }
     },
-    onSuccess: () => refresh(cache, context, changes),
+    onSuccess: () => refresh(cache, context, options),
   });
 }
 
@@ -101,7 +108,19 @@ export function useAct<Given, Data>(
 const isSessionOver = (error: unknown): boolean =>
   error instanceof ApiError && /^(authentication_required|invalid_token)$/.test(error.code);
 
-const refresh = (cache: QueryClient, context: Context, changes: readonly string[]) =>
-  Promise.all(
-    changes.map((first) => cache.invalidateQueries({ queryKey: [...context.key, first] })),
+const refresh = (
+  cache: QueryClient,
+  context: Context,
+  { changes = [], removes }: ActOptions,
+): Promise<unknown> => {
+  const isOf = (key: Key, part: readonly unknown[]) =>
+    [...context.key, ...part].every((each, at) => key[at] === each);
+  return Promise.all(
+    changes.map((first) =>
+      cache.invalidateQueries({
+        queryKey: [...context.key, first],
+        predicate: ({ queryKey }) => !removes || !isOf(queryKey as Key, removes),
+      }),
+    ),
   );
+};

@@ -34,13 +34,18 @@ const subscribe = (listener: () => void) => {
 
 export const useRequests = (): readonly Sent[] => useSyncExternalStore(subscribe, () => sent);
 
+/** Stands for a file in code, which doesn't have its bytes. */
+const theFile = "the file";
+
 const quoted = (text: string) => `'${text.replaceAll("'", String.raw`'\''`)}'`;
 
 /** @returns lines to paste in a shell; the token is the reader's own affair */
 export function asCurl({ method, url, body }: Sent): string {
   const lines = [`curl ${method === "GET" ? "" : `-X ${method} `}${quoted(url)}`];
   lines.push(`-H "Authorization: Bearer $TOKEN"`);
-  if (body !== undefined) {
+  if (body instanceof Blob) {
+    lines.push(`-H 'Content-Type: ${body.type}'`, "--data-binary @file");
+  } else if (body !== undefined) {
     lines.push(`-H 'Content-Type: application/json'`, `-d ${quoted(JSON.stringify(body))}`);
   }
   return lines.join(" \\\n  ");
@@ -62,8 +67,9 @@ export function asClientCode({ method, path, url, body }: Sent): string {
   };
   const options = {
     ...(Object.keys(params).length > 0 && { params }),
-    ...(body !== undefined && { body }),
+    ...(body !== undefined && { body: body instanceof Blob ? theFile : body }),
   };
-  const given = Object.keys(options).length > 0 ? `, ${JSON.stringify(options, null, 2)}` : "";
+  const code = JSON.stringify(options, null, 2).replace(`"${theFile}"`, "file");
+  const given = Object.keys(options).length > 0 ? `, ${code}` : "";
   return `await client.${method.toLowerCase()}(${JSON.stringify(path)}${given});`;
 }

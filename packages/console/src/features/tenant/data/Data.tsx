@@ -99,6 +99,11 @@ function ResourceScreen({ document, resource }: ScreenProps) {
   const { client } = useApiContext();
   const [{ id }, change] = useFilters();
   const [open, setOpen] = useState<"create" | "import">();
+  const [listed, setListed] = useState<Item>();
+  const show = (item: Item) => {
+    setListed(item);
+    change({ id: item.id });
+  };
   const { path, name } = resource;
   const mayCreate = resource.create !== undefined && may(resource.create["x-permission"] ?? "");
   const create = mayCreate && (
@@ -137,8 +142,8 @@ function ResourceScreen({ document, resource }: ScreenProps) {
         }
         rowKey={(item) => item.id}
         filters={filtersOf(document, resource, t.search)}
-        columns={columnsOf(document, resource, (item) => change({ id: item.id }))}
-        onOpen={(item) => change({ id: item.id })}
+        columns={columnsOf(document, resource, show)}
+        onOpen={show}
         empty={<Empty title={t.nothing}>{create}</Empty>}
       />
       {id && (
@@ -146,6 +151,7 @@ function ResourceScreen({ document, resource }: ScreenProps) {
           document={document}
           resource={resource}
           id={id}
+          listed={listed?.id === id ? listed : undefined}
           onClose={() => change({ id: undefined })}
         />
       )}

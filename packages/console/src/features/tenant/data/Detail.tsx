@@ -11,7 +11,7 @@ import { EditForm } from "../../../ui/EditForm.tsx";
 import { Json } from "../../../ui/parts.tsx";
 import { labelOf, SchemaFields } from "../../../ui/SchemaForm.tsx";
 import { Skeleton } from "../../../ui/Skeleton.tsx";
-import { Problem } from "../../../ui/states.tsx";
+import { Empty, Problem } from "../../../ui/states.tsx";
 import { texts as shared } from "../../../ui/texts.ts";
 import { ValueText } from "../../../ui/ValueText.tsx";
 import type { Item } from "./item.ts";
@@ -21,29 +21,33 @@ interface Props {
   readonly document: ApiDocument;
   readonly resource: Resource;
   readonly id: string;
+  /** As the list has it: all there is where the API has no route for one. */
+  readonly listed: Item | undefined;
   readonly onClose: () => void;
 }
 
-export function Detail({ document, resource, id, onClose }: Props) {
+export function Detail({ document, resource, id, listed, onClose }: Props) {
   const t = useText(shared);
   const may = useMay();
   const narrow = useIsNarrow();
   const [editing, setEditing] = useState(false);
-  const { path, update, remove } = resource;
+  const { path, read, update, remove } = resource;
   const found = useGet(
     [path, id],
     (api, signal) =>
       anyClient(api).get(`${path}/{id}`, { params: { path: { id } }, signal }) as Promise<Item>,
+    { when: read !== undefined },
   );
   const erase = useAct(
     (api, _: undefined) => anyClient(api).delete(`${path}/{id}`, { params: { path: { id } } }),
     {
       changes: [path],
+      removes: [path, id],
     },
   );
   const mayUpdate = update && may(update["x-permission"] ?? "");
   const mayRemove = remove && may(remove["x-permission"] ?? "");
-  const item = found.data;
+  const item = read ? found.data : listed;
   return (
     <Drawer
       open
@@ -61,7 +65,8 @@ export function Detail({ document, resource, id, onClose }: Props) {
       }
     >
       {found.error && <Problem error={found.error} onRetry={() => void found.refetch()} />}
-      {found.isPending && <Skeleton />}
+      {read && found.isPending && <Skeleton />}
+      {!read && !listed && <Empty title={t.notFound} about={t.notFoundAbout} />}
       {erase.error && <Problem error={erase.error} />}
       {item && !editing && <Fields item={item} />}
       {item && editing && (

@@ -40,7 +40,7 @@ export default function Template({ id, onClose }: Props) {
   );
   const remove = useAct(
     (api, _: undefined) => api.delete("/notifications/templates/{id}", { params }),
-    changes,
+    { ...changes, removes: ["/notifications/templates", id] },
   );
   const failure = found.error ?? toggle.error ?? remove.error;
   return (

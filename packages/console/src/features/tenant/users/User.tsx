@@ -43,6 +43,7 @@ export function User({ id }: { readonly id: string }) {
   );
   const remove = useAct((api, _: undefined) => api.delete("/users/{id}", { params }), {
     changes: ["/users"],
+    removes: ["/users", id],
   });
   const failed = (error: unknown) => {
     const { title, detail } = refusalOf(error);

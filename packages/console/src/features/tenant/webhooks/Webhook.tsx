@@ -36,7 +36,10 @@ export function Webhook({ id }: { readonly id: string }) {
     (api, _: undefined) => api.post("/webhooks/{id}/rotate-secret", { params }),
     changes,
   );
-  const remove = useAct((api, _: undefined) => api.delete("/webhooks/{id}", { params }), changes);
+  const remove = useAct((api, _: undefined) => api.delete("/webhooks/{id}", { params }), {
+    changes: ["/webhooks"],
+    removes: ["/webhooks", id],
+  });
   const again = useAct(
     (api, delivery: string) =>
       api.post("/webhooks/{id}/deliveries/{delivery}/redeliver", {
