@@ -63,7 +63,14 @@ describe("a platform administrator", () => {
     await stateOf(reverted.body.id, "done");
     const audit = await admin.get("/platform/audit?limit=50");
     const actions = audit.body.items?.map(({ action }: { action: string }) => action) ?? [];
-    expect(actions).toEqual(expect.arrayContaining(["tenant.move_started", "tenant.moved"]));
+    expect(actions).toEqual(
+      expect.arrayContaining([
+        "tenant.move_started",
+        "tenant.moved",
+        "tenant.move_reverted",
+        "tenant.move_released",
+      ]),
+    );
   });
 
   test("is refused a move that leads nowhere, or of nobody", async () => {
