@@ -30,6 +30,17 @@ create unique index moves_one_at_a_time on control.moves (tenant_id)
   where state not in ('done', 'aborted');
 create index moves_of_tenant on control.moves (tenant_id, id);
 
+-- Every node hears of it: one of them begins, and all look at the tenant anew.
+create function control.announce_move() returns trigger language plpgsql as $$
+begin
+  perform pg_notify('insulae', 'tenant:' || new.tenant_id);
+  return null;
+end $$;
+create trigger moves_announce after insert on control.moves
+  for each row execute function control.announce_move();
+create trigger moves_announce_state after update of state on control.moves
+  for each row when (old.state <> new.state) execute function control.announce_move();
+
 -- Cached with the tenant, and announced like any change of it.
 alter table control.tenants add column moving text check (moving in ('following', 'closing'));
 
@@ -38,3 +49,4 @@ grant select, insert, update, delete on control.moves to insulae_control;
 -- down
 alter table control.tenants drop column moving;
 drop table control.moves;
+drop function control.announce_move();

@@ -115,6 +115,7 @@ export async function createServices(
     job: jobRunner.wake,
     anything: jobRunner.wake,
   });
+  announcements.follow({ tenant: tenancy.moveRunner.wake, anything: tenancy.moveRunner.wake });
   broker.onUp(jobRunner.wake);
   return {
     platform,

@@ -38,21 +38,21 @@ function use(member: TestMember, product: string) {
         await ask("DELETE", `/contacts/${body.id}`);
         known.contacts.delete(body.id);
       }
-      await sleep(2);
+      await sleep(5);
     }
   };
   const order = async () => {
     while (!stopped) {
       await ask("POST", "/orders", { lines: [{ product_id: product, quantity: 1 }] });
       known.orders += 1;
-      await sleep(2);
+      await sleep(5);
     }
   };
   const read = async () => {
     while (!stopped) {
       await ask("GET", "/contacts?limit=5");
       known.reads += 1;
-      await sleep(2);
+      await sleep(5);
     }
   };
   const running = Promise.all([writeContacts(), writeContacts(), order(), read()]);
@@ -70,10 +70,14 @@ const move = async (tenant: string, isolation: Isolation) => {
   const { body, text } = await admin.post("/platform/moves", { tenant, isolation });
   const { id } = body;
   expect(id, text).toBeDefined();
-  const moved = await until("the move has ended", async () => {
-    const { body: now } = await admin.get(`/platform/moves/${id}`);
-    return ["kept", "aborted"].includes(now.state) && now;
-  });
+  const moved = await until(
+    "the move has ended",
+    async () => {
+      const { body: now } = await admin.get(`/platform/moves/${id}`);
+      return ["kept", "aborted"].includes(now.state) && now;
+    },
+    60_000,
+  );
   expect(moved).toMatchObject({ state: "kept", error: null });
   await admin.post(`/platform/moves/${id}/release`);
   await until("the source is cleared", async () => {
@@ -88,10 +92,13 @@ describe("a tenant in use", () => {
     const { tenant } = member;
     const { body: product } = await member.call("POST", "/products", { name: "A", price: "1.00" });
     const { known, refused, stop } = use(member, product.id);
-    for (const isolation of ["schema", "database", "pool"] as const) {
-      await move(tenant.key, isolation);
+    try {
+      for (const isolation of ["schema", "database", "pool"] as const) {
+        await move(tenant.key, isolation);
+      }
+    } finally {
+      await stop();
     }
-    await stop();
     expect(refused).toEqual([]);
     expect(known.orders).toBeGreaterThan(10);
 
@@ -108,5 +115,5 @@ describe("a tenant in use", () => {
       const verdict = await verifyChain({ name: tenant.id, table: "audit_log", db });
       expect(verdict).toMatchObject({ problem: undefined });
     });
-  }, 90_000);
+  }, 180_000);
 });

@@ -42,24 +42,29 @@ export async function copy(ends: MoveEnds, shape: Shape, { held, at, progress, s
   });
 }
 
-/** When a round is short enough to go on; both are tried for so many rounds. */
+/** A round of so few keys, or so short, is short enough to compare everything, or to cut over. */
 const shortRound = {
-  toCompare: { keys: 50, ms: 80, rounds: 50 },
-  toClose: { keys: 12, ms: 50, rounds: 50 },
+  toCompare: { keys: 50, ms: 80 },
+  toClose: { keys: 12, ms: 50 },
 } as const;
 /** Besides the last round: locks, the commits, the control plane. */
 const fixedPauseMs = 25;
-/** A tenant whose writers would wait longer isn't moved now. */
-const longestPauseMs = 1_000;
+/**
+ * Rounds that get no shorter: the tenant writes as fast as its changes are moved. Then a pause that is
+ * acceptable is accepted, and after more of them any that is bearable.
+ */
+const steady = [
+  { rounds: 3, pauseMs: 150 },
+  { rounds: 30, pauseMs: 1_000 },
+] as const;
+const mostRounds = 500;
 
 /** Follows the source until little is left, and compares everything while the tenant writes on. */
 export async function follow(ends: MoveEnds, shape: Shape, { held, at, progress, signal }: Work) {
   let rounds = 0;
-  const untilShort = async (
-    short: (typeof shortRound)[keyof typeof shortRound],
-    compare: boolean,
-  ) => {
-    for (let i = 1; ; i += 1) {
+  const untilShort = async (short: { keys: number; ms: number }, compare: boolean) => {
+    let shortest = Number.POSITIVE_INFINITY;
+    for (let i = 0, same = 0; i < mostRounds; i += 1) {
       signal.throwIfAborted();
       const round = await runRound(ends, { ...shape, compare });
       await round.end();
@@ -67,9 +72,12 @@ export async function follow(ends: MoveEnds, shape: Shape, { held, at, progress,
       const estimated_pause_ms = Math.round(round.ms + fixedPauseMs);
       progress({ rounds, lag_rows: round.keys, estimated_pause_ms });
       if (round.keys <= short.keys || round.ms <= short.ms) return;
-      if (i >= short.rounds && estimated_pause_ms <= longestPauseMs) return;
-      if (i >= 10 * short.rounds) throw new MoveRefused(tooManyWrites);
+      same = round.ms > 0.9 * shortest ? same + 1 : 0;
+      shortest = Math.min(shortest, round.ms);
+      if (steady.some(({ rounds: n, pauseMs }) => same >= n && estimated_pause_ms <= pauseMs))
+        return;
     }
+    throw new MoveRefused(tooManyWrites);
   };
   await untilShort(shortRound.toCompare, false);
   await at("following");

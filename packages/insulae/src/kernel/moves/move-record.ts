@@ -73,16 +73,25 @@ export async function claimMove(
   return row && { control, id, epoch: row.epoch, row };
 }
 
-/** The moves that nobody holds and that have something to do, the oldest first. */
-export async function findClaimable(
+export interface UnfinishedMove {
+  readonly id: string;
+  /** Nobody holds it, and there is something to do. */
+  readonly due: boolean;
+  /** Its source is kept; nothing else is to be done for now. */
+  readonly kept: boolean;
+}
+
+/** The moves that have not ended, those that are due first. */
+export async function findUnfinished(
   control: Kysely<ControlTables>,
   most: number,
-): Promise<readonly string[]> {
-  const { rows } = await sql<{ id: string }>`
-    select m.id from control.moves as m where ${isDue} order by m.id limit ${most}`.execute(
+): Promise<readonly UnfinishedMove[]> {
+  const { rows } = await sql<UnfinishedMove>`
+    select m.id, ${isDue} as due, m.state = 'kept' as kept from control.moves as m
+    where m.state not in ('done', 'aborted') order by due desc, m.id limit ${most}`.execute(
     control,
   );
-  return rows.map(({ id }) => id);
+  return rows;
 }
 
 /** The numbers of moves that have not ended, by state, for metrics. */

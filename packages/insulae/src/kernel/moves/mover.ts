@@ -10,6 +10,7 @@ import type { Kysely } from "kysely";
 import type { WriteAudit } from "../audit/audit.ts";
 import type { Connect } from "../engine/connect.ts";
 import type { TenantId } from "../lib/ids.ts";
+import { beginning } from "../lib/text.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Provisioning } from "../tenancy/provisioning.ts";
@@ -87,7 +88,7 @@ async function fail({ log, control }: MoverOptions, work: Work, thrown: unknown)
   // A connection that was closed because of the signal has its own words for it.
   const error = signal.aborted ? signal.reason : thrown;
   const { id, attempts, tenant_id } = held.row;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = beginning(error instanceof Error ? error.message : String(error), 1_000);
   const about = { err: error, move: id, tenant_id };
   if (error instanceof LeaseLost) return void log.warn(about, "Another mover has this move");
   const isFinal =
