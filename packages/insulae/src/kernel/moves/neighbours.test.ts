@@ -9,6 +9,8 @@ import {
 } from "../../testing/test-installation.ts";
 import { loadMigrations } from "../schema/migration-files.ts";
 import { migratePlacement } from "../schema/migrator.ts";
+import { listPlacements } from "../tenancy/migrate-all.ts";
+import { findStrayRows } from "../tenancy/strays.ts";
 import { createMoves } from "./moves.ts";
 
 let installation: TestInstallation;
@@ -48,6 +50,10 @@ describe("while a tenant moves", () => {
     });
     await makeOld();
     expect(await provisioning.findOrphans([main.id])).toEqual([]);
+    // The rows that are kept are no strays either.
+    const client = await installation.open("owner");
+    const placements = await listPlacements(installation.control);
+    expect(await findStrayRows(client, installation.control, placements)).toEqual([]);
   });
 
   test("a migration of its place waits, and says why it gives up", async () => {
