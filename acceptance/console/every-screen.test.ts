@@ -9,14 +9,20 @@ let started: StartedConsole;
 describe.skipIf(!browserPath)("every screen", () => {
   beforeAll(async () => {
     started = await startConsole();
-    const owner = await makeTenant(started.url, { key: "acme", name: "Acme" });
+    const owner = await makeTenant(started.url, {
+      key: "acme",
+      name: "Acme Furniture and Fittings of the North",
+    });
     await owner("POST", "/contacts", { name: "Grace Hopper", email: "grace@example.org" });
   }, 180_000);
   afterAll(() => started?.stop());
 
-  test.each(["p", "t/acme"])(
+  test.each([
+    ["p", ["p/tenants/acme", "me", "me?tab=security", "me?tab=sessions"]],
+    ["t/acme", ["t/acme/data/products", "t/acme/notifications?tab=templates"]],
+  ] as const)(
     "of /%s is accessible in light and dark, and fits 320 pixels",
-    async (root) => {
+    async (root, further) => {
       const page = await started.openAsAdmin(root);
       await started.settled(page);
       const links = page.getByRole("navigation", { name: "Menu" }).getByRole("link");
@@ -25,7 +31,7 @@ describe.skipIf(!browserPath)("every screen", () => {
       );
       expect(paths.length).toBeGreaterThan(8);
       const wrong: string[] = [];
-      for (const path of [...paths, "/console/me?tab=security", "/console/me?tab=sessions"]) {
+      for (const path of [...paths, ...further.map((each) => `/console/${each}`)]) {
         await page.setViewportSize({ width: 1440, height: 900 });
         await page.goto(`${started.url}${path}`);
         await started.settled(page);

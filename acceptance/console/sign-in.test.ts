@@ -1,11 +1,11 @@
 /** The public pages of the console, in a real browser. */
-import { createHmac } from "node:crypto";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { browserPath } from "../chromium.ts";
 import { adminEmail, adminPassword } from "../server.ts";
 import { until } from "../until.ts";
 import { type StartedConsole, startConsole } from "./harness.ts";
+import { totp } from "./totp.ts";
 
 let started: StartedConsole;
 
@@ -157,18 +157,3 @@ describe.skipIf(!browserPath)("signing in to the console", () => {
     await page.close();
   });
 });
-
-/** RFC 6238, of now. */
-function totp(secret: string): string {
-  const bits = [...secret]
-    .map((letter) =>
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(letter).toString(2).padStart(5, "0"),
-    )
-    .join("");
-  const key = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
-  const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
-  const hash = createHmac("sha1", key).update(counter).digest();
-  const at = (hash.at(-1) ?? 0) & 15;
-  return String((hash.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, "0");
-}

@@ -96,27 +96,6 @@ describe.skipIf(!browserPath)("in the console", () => {
   /** The lab asks whether its tenants are there. */
   const noDemo = ["404 /tenants/demo-acme", "404 /tenants/demo-globex"];
 
-  test("every screen is accessible and fits, at three widths, light and dark", {
-    timeout: 240_000,
-  }, async () => {
-    const page = await started.openAsAdmin("p/tenants", { announced: noDemo });
-    for (const path of ["p/lab", "p/tenants", "p/tenants/acme", "t/acme", "t/acme/data", "me"]) {
-      for (const width of [390, 768, 1440]) {
-        for (const colorScheme of ["light", "dark"] as const) {
-          await page.setViewportSize({ width, height: 900 });
-          await page.emulateMedia({ colorScheme });
-          await page.goto(`${started.url}/console/${path}`);
-          await page.getByRole("heading", { level: 1 }).first().waitFor();
-          await started.expectAccessible(page);
-          expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width);
-          await takePicture(page, `${path.replaceAll("/", "-")}-${width}-${colorScheme}`);
-        }
-      }
-    }
-    started.expectFaultless(page);
-    await page.close();
-  });
-
   test("the palette, the requests and the switcher are reached by keyboard, and give the focus back", async () => {
     const page = await started.openAsAdmin("p/tenants", { announced: noDemo });
     await page.getByRole("heading", { name: "Tenants" }).waitFor();
