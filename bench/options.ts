@@ -8,6 +8,7 @@ export const scenarioNames = [
   "memory",
   "flood",
   "provisioning",
+  "moves",
   "schemas",
   "databases",
   "start",

@@ -10,6 +10,7 @@ import { databases } from "./scenarios/databases.ts";
 import { flood } from "./scenarios/flood.ts";
 import { limits } from "./scenarios/limits.ts";
 import { memory } from "./scenarios/memory.ts";
+import { moves } from "./scenarios/moves.ts";
 import { provisioning } from "./scenarios/provisioning.ts";
 import { refusals } from "./scenarios/refusals.ts";
 import { revocation } from "./scenarios/revocation.ts";
@@ -31,6 +32,7 @@ const scenarios: readonly (readonly [readonly ScenarioName[], Scenario])[] = [
   [["flood"], flood],
   [["flood"], refusals],
   [["provisioning"], provisioning],
+  [["moves"], moves],
   [["schemas"], schemas],
   [["databases"], databases],
   [["start"], start],

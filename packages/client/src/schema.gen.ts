@@ -751,6 +751,116 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/platform/moves": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the moves of tenants, newest first
+         * @description Platform administrators may call this.
+         */
+        get: operations["getPlatformMoves"];
+        put?: never;
+        /**
+         * Moves a tenant to another isolation or server, while it is used
+         * @description A node begins within a second. No acknowledged write is lost; writers wait for a moment at the cut-over, readers never.
+         *
+         *     Platform administrators may call this.
+         */
+        post: operations["postPlatformMoves"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/moves/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns a move with its progress
+         * @description Platform administrators may call this.
+         */
+        get: operations["getPlatformMovesById"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/moves/{id}/abort": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Undoes a move that has not cut over
+         * @description The tenant stays where it is; what was copied is deleted.
+         *
+         *     Platform administrators may call this.
+         */
+        post: operations["postPlatformMovesByIdAbort"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/moves/{id}/revert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Moves a tenant back to the place that is kept, with everything written since
+         * @description Platform administrators may call this.
+         */
+        post: operations["postPlatformMovesByIdRevert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/moves/{id}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Deletes the kept source of a move now
+         * @description The move can't be reverted any more.
+         *
+         *     Platform administrators may call this.
+         */
+        post: operations["postPlatformMovesByIdRelease"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/platform/isolation/probes": {
         parameters: {
             query?: never;
@@ -3827,6 +3937,80 @@ export interface components {
             isolation: "pool" | "schema" | "database";
             database: string;
             schema: string;
+        };
+        MovePlace: {
+            /** @description The server's name. */
+            server: string;
+            /** @enum {string} */
+            isolation: "pool" | "schema" | "database";
+            database?: string;
+            schema?: string;
+        };
+        Move: {
+            /** Format: uuid */
+            id: string;
+            /** Format: uuid */
+            tenant_id: string;
+            /** @enum {string} */
+            kind: "move" | "restore" | "revert";
+            /**
+             * @description planned, capturing, copying, following, closing (writers wait), switched (the tenant is at the target), kept (the source is kept behind its fence), clearing, done; undoing, aborted.
+             * @enum {string}
+             */
+            state: "planned" | "capturing" | "copying" | "following" | "closing" | "switched" | "kept" | "clearing" | "undoing" | "done" | "aborted";
+            source: components["schemas"]["MovePlace"];
+            target: components["schemas"]["MovePlace"];
+            progress: {
+                /** @description Rows copied so far. */
+                rows?: number;
+                /** @description Rows that there were when copying began. */
+                rows_total?: number;
+                /** @description The table that was copied last. */
+                table?: string;
+                /** @description Changed rows that the last round moved: how far the target is behind. */
+                lag_rows?: number;
+                /** @description Rounds so far. */
+                rounds?: number;
+                /** @description For how long writers would wait if it cut over now. */
+                estimated_pause_ms?: number;
+            };
+            /** @description What has been measured so far. */
+            report: {
+                /** @description Tables. */
+                tables?: number;
+                /** @description Rows copied before the changes since. */
+                rows?: number;
+                /** @description How long copying took. */
+                copy_ms?: number;
+                /** @description Rows copied per second. */
+                rows_per_second?: number;
+                /** @description Rows compared, by counts and sums, while the tenant wrote. */
+                compared_before?: number;
+                /** @description Rows compared as they were at the cut-over. */
+                compared_at_cut_over?: number;
+                /** @description For how long writers waited at the cut-over. */
+                pause_ms?: number;
+                /** @description Of the pause: for the locks. */
+                lock_ms?: number;
+                /** @description Of the pause: for the last round. */
+                round_ms?: number;
+                /** @description Of the pause: for the control plane. */
+                commit_ms?: number;
+                /** @description How often the cut-over was tried. */
+                lock_attempts?: number;
+                /** @description Changed rows that moved while writers waited. */
+                moved_in_pause?: number;
+            };
+            /** @description Failed attempts in the present state. */
+            attempts: number;
+            abort_wanted: boolean;
+            error: string | null;
+            /** @description Until when the source is kept; revert is possible until then. */
+            keep_until: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            state_at: string;
         };
         PlacementPlace: {
             /** Format: uuid */
@@ -7037,6 +7221,162 @@ export interface operations {
                         /** @description The tenants placed on it: the first 100. `GET /servers/:id/tenants` lists all. */
                         left: components["schemas"]["ServerTenant"][];
                     };
+                };
+            };
+        };
+    };
+    getPlatformMoves: {
+        parameters: {
+            query?: {
+                /** @description The maximum number of items. */
+                limit?: number;
+                /** @description The `next_cursor` of the previous page. Absent: the first page. */
+                cursor?: string;
+                /** @description The tenant's id, key, slug or number. */
+                tenant?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Move"][];
+                        /** @description The cursor of the next page; null on the last one. */
+                        next_cursor: string | null;
+                        total?: number;
+                    };
+                };
+            };
+        };
+    };
+    postPlatformMoves: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description The tenant's id, key, slug or number.
+                     * @example acme
+                     */
+                    tenant: string;
+                    /** @enum {string} */
+                    isolation: "pool" | "schema" | "database";
+                    /** @description The id or name of the server to move to; default: the tenant's own. */
+                    server?: string;
+                    /** @description How long the source is kept; default 24. At least two minutes. */
+                    keep_hours?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description Done */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Move"];
+                };
+            };
+        };
+    };
+    getPlatformMovesById: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Move"];
+                };
+            };
+        };
+    };
+    postPlatformMovesByIdAbort: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Move"];
+                };
+            };
+        };
+    };
+    postPlatformMovesByIdRevert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Move"];
+                };
+            };
+        };
+    };
+    postPlatformMovesByIdRelease: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Move"];
                 };
             };
         };

@@ -9,11 +9,11 @@ import { changing, type FullScenario, runFullScenario } from "../src/testing/ful
 import { createTestApp } from "../src/testing/index.ts";
 
 /**
- * Features that need a phone, another server, or somebody else's browser, and dialects, whose requests
+ * Features that need a phone, another server, somebody else's browser or some seconds, and dialects, whose requests
  * are those of their documents: their own tests look.
  */
 const apart: readonly string[] = [
-  ...["factors", "identity-providers", "invitations", "logs", "mail-feedback", "servers"],
+  ...["factors", "identity-providers", "invitations", "logs", "mail-feedback", "moves", "servers"],
   ...dialects.map(({ name }) => name),
 ];
 

@@ -51,6 +51,7 @@ const shortLists = [
     "/impersonations",
     "/invitations",
     "/orders",
+    "/platform/moves",
     "/roles",
     "/servers/{id}/tenants",
     "/users",

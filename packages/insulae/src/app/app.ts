@@ -117,8 +117,9 @@ async function assemble(
   services: Services,
   { name: ownName, worker, moveTo, watched, note }: Pick<AppOptions, "name" | "worker"> & Start,
 ): Promise<Assembled> {
-  const { config, control, features, log, secrets, servers, redis, databaseOf } = installation;
-  const { platform, catalogue, announcements, authenticate, mailSender, jobRunner } = services;
+  const { config, control, features, log, secrets, servers, redis } = installation;
+  const { platform, catalogue, databaseOf, announcements, authenticate } = services;
+  const { mailSender, jobRunner, moveRunner } = services;
   const name = ownName ?? "Insulae";
   const baseUrl = () => config.baseUrl;
   const { drainMs, graceMs } = shutdownTimes(config);
@@ -233,6 +234,7 @@ async function assemble(
   mailSender.start();
   platform.usage.start();
   jobRunner.start();
+  moveRunner.start();
   const tls = createTlsEntrance({ config, http, certificates: platform.certificates, log });
   const logPort = createLogPort({ config, http, log });
   worker?.onMetrics(installation.metrics.text);

@@ -6,15 +6,17 @@ import type {
   RecordingServices,
   TenancyServices,
 } from "../kernel/feature/capabilities.ts";
+import { createMoveRunner, type MoveRunner, watchMoves } from "../kernel/moves/move-runner.ts";
+import { createMover, type Mover } from "../kernel/moves/mover.ts";
+import { createMoves } from "../kernel/moves/moves.ts";
 import type { Dns } from "../kernel/net/dns.ts";
 import { moduleLog } from "../kernel/telemetry/log.ts";
-import { type Catalogue, createCatalogue } from "../kernel/tenancy/catalogue.ts";
+import type { Catalogue } from "../kernel/tenancy/catalogue.ts";
 import { createDataPlaces } from "../kernel/tenancy/data-places.ts";
 import { createHosts } from "../kernel/tenancy/hosts.ts";
 import { createIsolationProbes } from "../kernel/tenancy/isolation-probes.ts";
 import { createIsolationReport } from "../kernel/tenancy/isolation-report.ts";
 import { createTenantConfigs } from "../kernel/tenancy/tenant-config.ts";
-import { findTenant } from "../kernel/tenancy/tenant-queries.ts";
 import type { TenantSettings } from "../kernel/tenancy/tenant-settings.ts";
 import { createTenants } from "../kernel/tenancy/tenants.ts";
 import { createHostCertificates } from "../kernel/tls/host-certificates.ts";
@@ -22,11 +24,14 @@ import type { Installation } from "./installation.ts";
 
 export interface ComposedTenancy {
   readonly services: TenancyServices;
-  readonly catalogue: Catalogue;
+  readonly mover: Mover;
+  /** Not started. */
+  readonly moveRunner: MoveRunner;
   close(): void;
 }
 
 export interface TenancyParts {
+  readonly catalogue: Catalogue;
   readonly storage: DataServices["storage"];
   readonly audit: RecordingServices["audit"];
   readonly dns: Dns;
@@ -37,7 +42,7 @@ export interface TenancyParts {
 export function composeTenancy(
   installation: Installation,
   announcements: Announcements,
-  { storage, audit, dns, settings }: TenancyParts,
+  { catalogue, storage, audit, dns, settings }: TenancyParts,
 ): ComposedTenancy {
   const { config, control, redis, servers, log } = installation;
   const { follow } = announcements;
@@ -46,15 +51,19 @@ export function composeTenancy(
       log.warn({ err: error }, "Could not reload the servers' URLs");
     });
   follow({ server: refreshServers, anything: () => refreshServers() });
-  const catalogue = createCatalogue({
-    load: (lookup) => findTenant(control, lookup),
-    follow,
-    maxTenants: config.cachedTenants,
-  });
   const configs = createTenantConfigs({ redis, catalogue, follow });
   const certificates = createHostCertificates({ control, secrets: installation.secrets, follow });
+  const movesLog = moduleLog(log, "tenancy");
+  const mover = createMover({
+    ...installation,
+    forget: catalogue.forget,
+    audit,
+    log: movesLog,
+    ...watchMoves(installation.metrics, control),
+  });
   return {
     services: {
+      moves: createMoves(installation),
       tenants: createTenants({
         control,
         catalogue,
@@ -83,7 +92,8 @@ export function composeTenancy(
       },
       examine: createExamine(installation),
     },
-    catalogue,
+    mover,
+    moveRunner: createMoveRunner(control, mover, movesLog),
     close: () => configs.close(),
   };
 }

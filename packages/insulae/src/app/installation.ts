@@ -5,11 +5,7 @@
 import type { Kysely } from "kysely";
 import type { Config } from "../config/config.ts";
 import { startEmbedded } from "../embedded-postgres/supervisor.ts";
-import {
-  createControlDatabase,
-  createTenantDatabase,
-  type TenantDatabase,
-} from "../kernel/data/tenant-database.ts";
+import { createControlDatabase } from "../kernel/data/tenant-database.ts";
 import { type Broker, createBroker } from "../kernel/engine/broker.ts";
 import type { Connect } from "../kernel/engine/connect.ts";
 import { measureConnections, watchStatements } from "../kernel/engine/database-metrics.ts";
@@ -18,7 +14,6 @@ import { checkConnections } from "../kernel/engine/pooler.ts";
 import type { Feature } from "../kernel/feature/feature.ts";
 import { loadMasterSecret } from "../kernel/lib/master-secret.ts";
 import { createSecrets, type Secrets } from "../kernel/lib/secrets.ts";
-import type { Tenant } from "../kernel/model/tenant.ts";
 import { connectRedis, type Redis } from "../kernel/redis/redis.ts";
 import type { ControlTables } from "../kernel/schema/control-tables.ts";
 import type { Migrations } from "../kernel/schema/migration-files.ts";
@@ -38,6 +33,7 @@ import { createPlans, type Plans } from "../kernel/tenancy/plans.ts";
 import { bootMainServer, type MainServer } from "../kernel/tenancy/prepare.ts";
 import { createProvisioning, type Provisioning } from "../kernel/tenancy/provisioning.ts";
 import { createServers, type Servers } from "../kernel/tenancy/servers.ts";
+import { createDatabaseOf, type DatabaseOf } from "../kernel/tenancy/tenant-database-of.ts";
 import { loadDeclared } from "./check-application.ts";
 import type { Note } from "./starting.ts";
 import { version } from "./version.ts";
@@ -62,7 +58,7 @@ export interface Installation {
   /** Absent if not configured. */
   readonly redis: Redis | undefined;
   /** A database bound to the tenant. Created for each use, at next to no cost. */
-  readonly databaseOf: <Tables>(tenant: Tenant) => TenantDatabase<Tables>;
+  readonly databaseOf: DatabaseOf;
   /**
    * Closes all connections, and stops the embedded PostgreSQL if this process started it.
    *
@@ -214,23 +210,7 @@ function wire(
     servers,
     plans,
     provisioning,
-    databaseOf: <Tables>(tenant: Tenant) =>
-      createTenantDatabase<Tables>({
-        lanes,
-        broker,
-        target: {
-          serverId: tenant.placement.serverId,
-          database: tenant.placement.database,
-          role: "app",
-        },
-        scope: {
-          tenantId: tenant.id,
-          schema: tenant.placement.schema,
-          role: tenant.placement.role,
-          quotas: plans.settingOf(tenant),
-          payer: tenant.ownerAccountId,
-        },
-      }),
+    databaseOf: createDatabaseOf({ lanes, broker, plans }),
     async close(onDatabase) {
       await lanes.close();
       await broker.close();

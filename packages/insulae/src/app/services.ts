@@ -23,11 +23,15 @@ import { createJobRunner, type JobRunner } from "../kernel/job-worker/runner.ts"
 import type { UserId } from "../kernel/lib/ids.ts";
 import { shareOf } from "../kernel/lib/worker-share.ts";
 import { createMailSender, type MailSender, mailsAtATime } from "../kernel/mail/sender.ts";
+import type { MoveRunner } from "../kernel/moves/move-runner.ts";
+import type { Mover } from "../kernel/moves/mover.ts";
 import { createDns, type Dns } from "../kernel/net/dns.ts";
 import { createOutbound } from "../kernel/net/outbound.ts";
 import { moduleLog } from "../kernel/telemetry/log.ts";
 import { createLogHub, type LogHub } from "../kernel/telemetry/log-hub.ts";
-import type { Catalogue } from "../kernel/tenancy/catalogue.ts";
+import { type Catalogue, createCatalogue } from "../kernel/tenancy/catalogue.ts";
+import { createDatabaseOf, type DatabaseOf } from "../kernel/tenancy/tenant-database-of.ts";
+import { findTenant } from "../kernel/tenancy/tenant-queries.ts";
 import type { TenantSettings } from "../kernel/tenancy/tenant-settings.ts";
 import { composeData, composeRecording } from "./compose-data.ts";
 import { composeIdentity } from "./compose-identity.ts";
@@ -39,11 +43,17 @@ import { version } from "./version.ts";
 export interface Services {
   readonly platform: Platform;
   readonly catalogue: Catalogue;
+  /** Follows tenants when they are moved. */
+  readonly databaseOf: DatabaseOf;
   readonly announcements: Announcements;
   /** Not started: CLI commands enqueue mails, the server sends them. */
   readonly mailSender: MailSender;
   /** Not started either. */
   readonly jobRunner: JobRunner;
+  /** For commands that move a tenant themselves. */
+  readonly mover: Mover;
+  /** Not started. */
+  readonly moveRunner: MoveRunner;
   readonly authenticate: Authenticate;
   readonly anchors: Anchors;
   /** Does not close the installation. */
@@ -59,10 +69,10 @@ export interface ServicesOptions {
 }
 
 export async function createServices(
-  installation: Installation,
+  opened: Installation,
   { name, dns = createDns(), logs = silentLogs(), settings }: ServicesOptions = {},
 ): Promise<Services> {
-  const { broker, config, control, log, main, redis, databaseOf } = installation;
+  const { broker, config, control, log, main, redis } = opened;
   const announcements = createAnnouncements({
     broker,
     redis,
@@ -70,13 +80,20 @@ export async function createServices(
     control,
     log,
   });
+  const catalogue = createCatalogue({
+    load: (lookup) => findTenant(control, lookup),
+    follow: announcements.follow,
+    maxTenants: config.cachedTenants,
+  });
+  const databaseOf = createDatabaseOf(opened, catalogue);
+  const installation = { ...opened, databaseOf };
   const outbound = createOutbound({ allowLoopback: config.env !== "production" });
   const data = composeData(installation, announcements);
   const recording = composeRecording(installation, logs);
   const { audit, usage } = recording.services;
   const identity = await composeIdentity(installation, announcements, outbound);
   const parts = { storage: data.storage, audit, dns, settings };
-  const tenancy = composeTenancy(installation, announcements, parts);
+  const tenancy = composeTenancy(installation, announcements, { ...parts, catalogue });
   const messaging = composeMessaging(installation, announcements, { outbound, usage, name });
   const platform = createPlatform({
     config: settingsOf(config),
@@ -98,16 +115,21 @@ export async function createServices(
     job: jobRunner.wake,
     anything: jobRunner.wake,
   });
+  announcements.follow({ tenant: tenancy.moveRunner.wake, anything: tenancy.moveRunner.wake });
   broker.onUp(jobRunner.wake);
   return {
     platform,
-    catalogue: tenancy.catalogue,
+    catalogue,
+    databaseOf,
     announcements,
     anchors: recording.anchors,
     mailSender,
     jobRunner,
+    mover: tenancy.mover,
+    moveRunner: tenancy.moveRunner,
     authenticate: identity.authenticate,
     async close() {
+      await tenancy.moveRunner.close();
       data.caches.close();
       tenancy.close();
       await identity.close();

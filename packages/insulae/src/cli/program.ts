@@ -2,12 +2,14 @@
  * The command-line grammar and its documentation. Each command's code is in a file of its own,
  * loaded when the command runs.
  */
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { version } from "../app/version.ts";
 import { exitCodes } from "../doctor/failure.ts";
 import { printFailure, printLoss, type RunCommand, runCommand } from "./command.ts";
 import { afterHelp, examplesOf } from "./help.ts";
 import type { NewMigrationOptions } from "./migrate-new.ts";
+import { addMoves } from "./move-program.ts";
+import { positive, wholeNumber } from "./numbers.ts";
 import type { ServerChangesOptions } from "./server.ts";
 import type { NewTenantOptions, TenantChangesOptions } from "./tenant.ts";
 
@@ -182,6 +184,7 @@ function addTenant(tenant: Command, run: RunCommand): void {
     .action((ref: string, { yes }: { yes: boolean }) =>
       run(async (context) => (await commands()).deleteTenant(context, ref, yes)),
     );
+  addMoves(tenant, run);
 }
 
 function addAdmin(admin: Command, run: RunCommand): void {
@@ -372,14 +375,5 @@ const registration = () =>
     "whether anybody may register as its user (default: open; in production closed)",
   ).choices(["open", "closed"]);
 
-const wholeNumber = (min: number, max: number) => (text: string) => {
-  const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (!(number >= min && number <= max)) {
-    throw new InvalidArgumentError(`Give a whole number from ${min} to ${max}.`);
-  }
-  return number;
-};
-
 const workers = (text: string) => (text === "auto" ? text : wholeNumber(1, 256)(text));
 const port = wholeNumber(0, 65_535);
-const positive = wholeNumber(1, 10_000);

@@ -20,6 +20,7 @@ import { logs } from "./logs/logs.feature.ts";
 import { mailFeedback } from "./mail-feedback/mail-feedback.feature.ts";
 import { capturedMails, mails } from "./mails/mails.feature.ts";
 import { memberships } from "./memberships/memberships.feature.ts";
+import { moves } from "./moves/moves.feature.ts";
 import { notifications } from "./notifications/notifications.feature.ts";
 import { orders } from "./orders/orders.feature.ts";
 import { outbox } from "./outbox/outbox.feature.ts";
@@ -47,6 +48,7 @@ export const coreFeatures: readonly Feature[] = [
   accounts,
   tenants,
   servers,
+  moves,
   isolation,
   doctor,
   platformAccounts,

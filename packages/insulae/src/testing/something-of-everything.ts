@@ -47,6 +47,8 @@ export const featureRows: Readonly<Record<string, string>> = {
 
 /** The same for tables of the control plane; `:tenant` is the tenant's id. */
 export const controlRows: Readonly<Record<string, string>> = {
+  "control.moves":
+    "(tenant_id, kind, state, from_placement, source, target, keep_seconds) values (:tenant, 'move', 'done', :user, '{}', jsonb_build_object('mark', :mark), 0)",
   "control.sessions":
     "(tenant_id, subject_id, kind, epoch, ip, user_agent, expires_at) values (:tenant, :user, 'token', '', '1.2.3.4', :mark, now() + interval '1 day')",
   "control.memberships":

@@ -7,6 +7,7 @@ import { jobs } from "./jobs/index.ts";
 import { lab } from "./lab/index.ts";
 import { logs } from "./logs/index.ts";
 import { mails } from "./mails/index.ts";
+import { moves } from "./moves/index.ts";
 import { overview } from "./overview/index.ts";
 import { servers } from "./servers/index.ts";
 import { tenants } from "./tenants/index.ts";
@@ -23,5 +24,6 @@ export const platformScreens: readonly Screen[] = [
   logs,
   audit,
   servers,
+  moves,
   health,
 ];

@@ -3,6 +3,7 @@
  * connection. Neither needs a pool, so a database object is a few small objects around its scope,
  * made per request.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   type CompiledQuery,
   type ConnectionProvider,
@@ -18,13 +19,20 @@ import {
   SingleConnectionProvider,
 } from "kysely";
 import type { Broker } from "../engine/broker.ts";
-import { isDatabaseError, StatementRefused } from "../engine/errors.ts";
-import type { Lanes } from "../engine/lanes.ts";
-import type { Scope } from "../engine/scope.ts";
+import { isDatabaseError, isTenantMoved, StatementRefused } from "../engine/errors.ts";
+import type { Lanes, Statement } from "../engine/lanes.ts";
 import { rulesOf } from "../engine/sql-rules.ts";
 import type { Target } from "../engine/target.ts";
 import { relocate } from "../lib/call-site.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
+import {
+  alwaysAt,
+  maxMoves,
+  moveWaitMs,
+  type Place,
+  type TenantPlace,
+  type Where,
+} from "./place.ts";
 import { QueryCompiler } from "./query-compiler.ts";
 import { openTransaction, type TextQuery, transactionDriver } from "./transaction.ts";
 import { guardConnection, type WriteGuard } from "./write-guard.ts";
@@ -32,14 +40,14 @@ import { guardConnection, type WriteGuard } from "./write-guard.ts";
 interface Source {
   readonly lanes: Lanes;
   readonly broker: Broker;
-  readonly target: Target;
-  readonly scope: Scope | undefined;
+  readonly where: Where<Place>;
   readonly guard?: WriteGuard;
 }
 
-export interface TenantDatabaseOptions extends Source {
-  readonly target: Target & { readonly role: "app" };
-  readonly scope: Scope;
+export interface TenantDatabaseOptions {
+  readonly lanes: Lanes;
+  readonly broker: Broker;
+  readonly where: Where<TenantPlace>;
 }
 
 export interface ControlDatabaseOptions {
@@ -102,7 +110,11 @@ export function createControlDatabase(options: ControlDatabaseOptions): Kysely<C
     config,
     dialect,
     driver: transactionDriver,
-    executor: new ScopedExecutor({ ...options, scope: undefined }),
+    executor: new ScopedExecutor({
+      lanes: options.lanes,
+      broker: options.broker,
+      where: alwaysAt({ target: options.target, scope: undefined }),
+    }),
   });
 }
 
@@ -176,19 +188,39 @@ class ScopedExecutor extends DefaultQueryExecutor {
     ...rest: readonly unknown[]
   ): Promise<QueryResult<Row>> {
     void rest;
-    const { lanes, target, scope, guard } = this.#source;
+    const { lanes, where, guard } = this.#source;
     if (guard?.passed === false && rulesOf(query.sql).kind === "write") {
       return this.#inTransaction<Row>(query);
     }
     const { rows = "objects" } = query as Partial<TextQuery>;
-    const result = lanes.run<Row>(target, scope, {
-      text: query.sql,
-      values: query.parameters,
-      rows,
-    });
-    // Prepared statements relocate their errors themselves.
-    const found = rows === "text" ? result : result.catch(relocated);
-    return this.plugins.length === 0 ? found : this.#transform(found, query);
+    const statement = { text: query.sql, values: query.parameters, rows };
+    const place = where.known();
+    const pending = place
+      ? lanes.run<Row>(place.target, place.scope, statement)
+      : where.find().then(({ target, scope }) => lanes.run<Row>(target, scope, statement));
+    // V8 finds the awaiting callers through promise reactions such as this one.
+    const recover = (error: unknown): Promise<QueryResult<Row>> => {
+      if (isTenantMoved(error)) return this.#runWhereItMoved<Row>(statement);
+      // Prepared statements relocate their errors themselves.
+      if (rows !== "text" && isDatabaseError(error)) relocate(error, undefined, recover);
+      throw error;
+    };
+    const result = pending.catch(recover);
+    return this.plugins.length === 0 ? result : this.#transform(result, query);
+  }
+
+  /** A single statement that the fence refused was rolled back, so that it may be run again. */
+  async #runWhereItMoved<Row>(statement: Statement): Promise<QueryResult<Row>> {
+    const { lanes, where } = this.#source;
+    for (let tries = 1; ; tries += 1) {
+      const { target, scope } = await where.findAnew();
+      try {
+        return await lanes.run<Row>(target, scope, statement);
+      } catch (error) {
+        if (!isTenantMoved(error) || tries === maxMoves) throw error;
+        await sleep(moveWaitMs);
+      }
+    }
   }
 
   #inTransaction<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
@@ -229,15 +261,9 @@ class ScopedExecutor extends DefaultQueryExecutor {
   }
 }
 
-/** V8 finds the awaiting callers through promise reactions such as this one. */
-function relocated(error: unknown): never {
-  if (isDatabaseError(error)) relocate(error, undefined, relocated);
-  throw error;
-}
-
-const transactionProvider = ({ broker, target, scope, guard }: Source): ConnectionProvider => ({
+const transactionProvider = ({ broker, where, guard }: Source): ConnectionProvider => ({
   async provideConnection<Result>(consumer: (connection: DatabaseConnection) => Promise<Result>) {
-    const connection = await openTransaction(broker, target, scope);
+    const connection = await openTransaction(broker, where);
     try {
       return await consumer(guard ? guardConnection(connection, guard) : connection);
     } finally {

@@ -3,6 +3,7 @@
  * one round trip; an empty transaction costs none. The scope is local to the transaction. The
  * connection is returned only after the server has confirmed the end; in any doubt it is closed.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   type CompiledQuery,
   type DatabaseConnection,
@@ -18,21 +19,25 @@ import {
   ConnectionLost,
   databaseUnavailable,
   isDatabaseError,
+  isTenantMoved,
   retryLater,
   StatementRefused,
+  tenantMoved,
   translate,
   writeOutcomeUnknown,
 } from "../engine/errors.ts";
-import { dataSchema, type Scope } from "../engine/scope.ts";
+import { dataSchema } from "../engine/scope.ts";
 import { rulesOf } from "../engine/sql-rules.ts";
-import type { Target } from "../engine/target.ts";
 import { relocate } from "../lib/call-site.ts";
 import { failureName, type TraceSpan } from "../telemetry/tracing.ts";
+import { maxMoves, moveWaitMs, type Place, type Where } from "./place.ts";
 
 /** A compiled query with the wanted format of its rows; see `statement.ts`. */
 export interface TextQuery extends CompiledQuery {
   readonly rows: RowMode;
 }
+
+const serializationFailure = "40001";
 
 type State = "new" | "ready" | "open" | "over";
 
@@ -50,34 +55,44 @@ export interface TransactionConnection extends DatabaseConnection {
   release(): void;
 }
 
-/** Leases a connection for one transaction. */
-export async function openTransaction(
-  broker: Broker,
-  target: Target,
-  scope: Scope | undefined,
-): Promise<TransactionConnection> {
+/** A connection that is leased for one transaction, at a place. */
+interface Leased {
+  readonly lease: Lease;
+  readonly place: Place;
+  readonly trace: Trace;
+}
+
+type Trace = ((text: string) => TraceSpan | undefined) | undefined;
+
+async function leaseAt(broker: Broker, place: Place): Promise<Leased> {
+  const { target, scope } = place;
   if ((target.role === "app") !== (scope !== undefined)) {
     throw new TypeError(`a transaction as ${target.role} ${scope ? "takes no" : "needs a"} scope`);
   }
   const { tenantId, payer = tenantId } = scope ?? {};
   const holder = tenantId && payer && { group: payer, name: tenantId };
   const lease = await broker.lease(target, holder ? { holder } : {});
+  lease.session.inTransaction = true;
   const { trace } = broker;
-  return transactionOn(lease, scope, trace && ((text) => trace(target.database, text)));
+  return { lease, place, trace: trace && ((text) => trace(target.database, text)) };
 }
 
-type Trace = ((text: string) => TraceSpan | undefined) | undefined;
+/** Leases a connection for one transaction. */
+export async function openTransaction(
+  broker: Broker,
+  where: Where<Place>,
+): Promise<TransactionConnection> {
+  const first = await leaseAt(broker, where.known() ?? (await where.find()));
+  return transactionOn(first, async () => leaseAt(broker, await where.findAnew()));
+}
 
-function transactionOn(
-  lease: Lease,
-  scope: Scope | undefined,
-  trace: Trace,
-): TransactionConnection {
-  const { session } = lease;
+/** @param leaseAnew at the place to which the tenant has moved */
+function transactionOn(first: Leased, leaseAnew: () => Promise<Leased>): TransactionConnection {
+  let { lease, place, trace } = first;
   let state: State = "new";
   let beginText = "begin";
   let readOnly = false;
-  session.inTransaction = true;
+  let isReleased = false;
   let waiting: ((outcome: TransactionOutcome) => void)[] = [];
   const settle = (outcome: TransactionOutcome): void => {
     const told = waiting;
@@ -85,12 +100,13 @@ function transactionOn(
     for (const fn of told) fn(outcome);
   };
 
-  const send = (text: string, values: readonly unknown[], rows: RowMode = "objects") =>
+  const submit = (text: string, values: readonly unknown[], rows: RowMode = "objects") =>
     new Promise<StatementResult>((resolve, reject) => {
       const first = state === "ready";
       if (first) state = "open";
       const span = trace?.(text);
-      session.submit(
+      const { scope } = place;
+      lease.session.submit(
         {
           text,
           values,
@@ -111,6 +127,39 @@ function transactionOn(
         },
       );
     });
+
+  /** Nothing was written and nothing was answered: it begins again where the tenant is now. */
+  const beginAnew = async (): Promise<void> => {
+    await run(lease, "rollback");
+    lease.release();
+    isReleased = true;
+    ({ lease, place, trace } = await leaseAnew());
+    isReleased = false;
+    state = "ready";
+  };
+
+  /** Waits while the tenant may not write, and fails as a write would if it has moved. */
+  const waitForCutOver = () =>
+    submit("select app.wait_for_cut_over($1)", [place.scope?.schema]).catch((error: unknown) => {
+      const isOlder = isDatabaseError(error) && error.code === serializationFailure;
+      throw isOlder ? tenantMoved(retryLater(error)) : error;
+    });
+
+  const sendFirst: typeof submit = async (...statement) => {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        if (place.isMoving && !readOnly) await waitForCutOver();
+        return await submit(...statement);
+      } catch (error) {
+        if (!isTenantMoved(error) || tries === maxMoves) throw error;
+        if (tries > 1) await sleep(moveWaitMs);
+        await beginAnew();
+      }
+    }
+  };
+
+  const send: typeof submit = (...statement) =>
+    state === "ready" ? sendFirst(...statement) : submit(...statement);
 
   const connection: TransactionConnection = {
     begin(settings) {
@@ -159,6 +208,7 @@ function transactionOn(
       throw new StatementRefused("stream(): read in pages, by key");
     },
     release() {
+      if (isReleased) return settle("rolled back");
       // Still open: an aborted handler, or a failed commit.
       if (state === "open") lease.destroy(new Error("a transaction was left open"));
       else lease.release();

@@ -3,6 +3,7 @@ import pg from "pg";
 import { parseIntoClientConfig } from "pg-connection-string";
 import { pino } from "pino";
 import { createTestDatabase } from "../../testing/index.ts";
+import { alwaysAt } from "../data/place.ts";
 import { createTenantDatabase, type TenantDatabase } from "../data/tenant-database.ts";
 import type { TenantId } from "../lib/ids.ts";
 import { type Broker, type BrokerOptions, createBroker } from "./broker.ts";
@@ -122,6 +123,5 @@ export const databaseOf = (
   createTenantDatabase<NoteTables>({
     lanes,
     broker,
-    target: engine.target,
-    scope: scopeOf(tenantId),
+    where: alwaysAt({ target: engine.target, scope: scopeOf(tenantId) }),
   });

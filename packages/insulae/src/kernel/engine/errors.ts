@@ -1,5 +1,5 @@
 import { DatabaseError } from "pg";
-import { type AppError, defineError } from "../lib/errors.ts";
+import { AppError, defineError } from "../lib/errors.ts";
 import { rulesOf } from "./sql-rules.ts";
 
 /** All connections are in use, and none came free in time. */
@@ -31,6 +31,17 @@ export const writeOutcomeUnknown = defineError(
 
 /** The detail of an error that goes away by itself: try again in a second. */
 export const retryLater = (cause?: unknown) => ({ headers: { "Retry-After": "1" }, cause });
+
+/** The fence's refusal at the place that a tenant was moved from; it was not executed. */
+export const tenantMoved = defineError(
+  "tenant_moved",
+  503,
+  "The tenant has just been moved to another place. Retry now.",
+);
+const fenceClosed = "MV001";
+
+export const isTenantMoved = (error: unknown): boolean =>
+  error instanceof AppError && error.code === "tenant_moved";
 
 /** What a statement gets whose connection has gone; never shown to a client. */
 export class ConnectionLost extends Error {
@@ -137,6 +148,7 @@ export function translate(error: unknown): Error | AppError {
     // query_canceled by statement_timeout; lock_not_available by lock_timeout or `nowait`.
     if (error.code === "57014" || error.code === "55P03")
       return statementTimeout(retryLater(error));
+    if (error.code === fenceClosed) return tenantMoved(retryLater(error));
     if (endsSession(error) || takesNoWrites(error.code))
       return databaseUnavailable(retryLater(error));
     // In a transaction: it is rolled back, and the next one prepares the statement anew.

@@ -21,6 +21,7 @@ import type { TenantSecrets } from "../lib/secrets.ts";
 import type { Mail } from "../mail/mail.ts";
 import type { Diagnosis } from "../model/diagnosis.ts";
 import type { Tenant } from "../model/tenant.ts";
+import type { Moves } from "../moves/moves.ts";
 import type { Dns } from "../net/dns.ts";
 import type { Outbound } from "../net/outbound.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
@@ -70,6 +71,8 @@ export interface TenancyServices {
   /** Look-ups in public DNS. */
   readonly dns: Dns;
   readonly servers: Servers;
+  /** Moves of tenants from one placement to another. */
+  readonly moves: Moves;
   /** Tenants' limits, by plan. */
   readonly plans: Plans;
   /** Shows that tenants are isolated. */

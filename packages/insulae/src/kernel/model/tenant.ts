@@ -36,6 +36,8 @@ export interface Tenant {
   readonly settings: Readonly<Record<string, unknown>>;
   readonly ownerAccountId: AccountId | undefined;
   readonly placement: Placement;
+  /** It is being moved to another placement. */
+  readonly isMoving?: true;
   readonly createdAt: Date;
   readonly updatedAt: Date;
   /** Of a deleted tenant whose rows are still there. */

@@ -2,6 +2,7 @@ import type { ColumnType, Generated, JSONColumnType } from "kysely";
 import type { AccountId, TenantId, UserId } from "../lib/ids.ts";
 import type { AuthenticationMethod } from "../model/authentication-methods.ts";
 import type { HostSettings } from "../model/host-settings.ts";
+import type { MovePlace, MoveProgress, MoveReport, MoveState } from "../model/move.ts";
 import type { Isolation, TenantStatus } from "../model/tenant.ts";
 
 type Stamp = ColumnType<Date, never, never>;
@@ -25,6 +26,29 @@ export interface ControlTables {
     isolation: Isolation;
     version: Generated<number>;
     created_at: Stamp;
+  };
+  /** Written only by `kernel/moves`. */
+  "control.moves": {
+    id: Id<string>;
+    tenant_id: TenantId;
+    kind: "move" | "restore" | "revert";
+    state: Generated<MoveState>;
+    epoch: Generated<number>;
+    holder: string | null;
+    lease_until: ColumnType<Date | null, never, Date | null>;
+    attempts: Generated<number>;
+    abort_wanted: Generated<boolean>;
+    from_placement: string;
+    to_placement: string | null;
+    source: JSONColumnType<MovePlace, string, string>;
+    target: JSONColumnType<MovePlace, string, string>;
+    keep_seconds: number;
+    keep_until: ColumnType<Date | null, never, Date | null>;
+    progress: JSONColumnType<MoveProgress, string | undefined, string>;
+    report: JSONColumnType<MoveReport, string | undefined, string>;
+    error: string | null;
+    created_at: Stamp;
+    state_at: Stamp;
   };
   "control.accounts": {
     id: Id<AccountId>;
@@ -55,6 +79,8 @@ export interface ControlTables {
     settings: JSONColumnType<Record<string, unknown>, string | undefined, string>;
     owner_account_id: AccountId | null;
     placement_id: ColumnType<string | null, string | null | undefined, string | null>;
+    /** A move is under way: see `kernel/moves`. */
+    moving: ColumnType<"following" | "closing" | null, never, "following" | "closing" | null>;
     deleted_at: ColumnType<Date | null, never, Date | null>;
     erase_after: ColumnType<Date | null, never, Date | null>;
     created_at: Stamp;

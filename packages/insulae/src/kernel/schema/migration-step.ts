@@ -116,6 +116,8 @@ export async function withSchemaLock<Result>(
       `set local lock_timeout = ${options.waitMs ?? 60_000}; set local statement_timeout = 0`,
     );
     await client.query("select pg_advisory_lock(hashtextextended($1, 0))", [key]);
+  }).catch(async (error: unknown) => {
+    throw (await isMoving(client, schema)) ? new MigrationRefused(movesFirst(schema)) : error;
   });
   try {
     return await fn();
@@ -124,4 +126,21 @@ export async function withSchemaLock<Result>(
       .query("select pg_advisory_unlock(hashtextextended($1, 0))", [key])
       .catch(() => undefined);
   }
+}
+
+const movesFirst = (schema: string): string =>
+  `A tenant is being moved from or to the schema ${schema}, which can't be migrated meanwhile. Wait until the move has ended (insulae tenant moves), or abort it, then migrate again.`;
+
+/** Whether a mover holds the schema's lock, which it shares with other movers. */
+async function isMoving(client: pg.Client, schema: string): Promise<boolean> {
+  const { rows } = await client.query(
+    `select from pg_locks l
+     join pg_stat_activity a on a.pid = l.pid
+     cross join hashtextextended($1, 0) key
+     where l.locktype = 'advisory' and l.mode = 'ShareLock' and l.granted
+       and a.datname = current_database() and a.application_name like 'insulae move %'
+       and l.objid::bigint = key & 4294967295 and l.classid::bigint = (key >> 32) & 4294967295`,
+    [`insulae migrates ${schema}`],
+  );
+  return rows.length > 0;
 }

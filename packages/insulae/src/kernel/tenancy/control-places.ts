@@ -39,6 +39,7 @@ export const controlTables: Readonly<Record<string, ControlTable>> = {
   "control.recovery_codes": byTenant("hashes of recovery codes"),
   "control.factor_attempts": byTenant("failed attempts at a second factor"),
   "control.outbox_marks": byTenant("which nodes may have left jobs in the tenant's outbox"),
+  "control.moves": byTenant("where the tenant was moved from and to"),
   "control.usage_daily": byTenant("what the tenant used, day by day"),
   "control.usage_measured": byTenant("when the tenant was measured last"),
 

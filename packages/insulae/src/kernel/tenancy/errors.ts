@@ -38,3 +38,8 @@ export const settingsTooLarge = defineError(
   413,
   "The tenant's settings are too large. Remove or shorten some.",
 );
+export const moveUnderWay = defineError(
+  "move_under_way",
+  409,
+  "The tenant is being moved, or the place that it was moved from is still kept. Wait, abort the move, revert it, or release the old place.",
+);

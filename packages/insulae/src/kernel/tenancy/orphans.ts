@@ -8,8 +8,8 @@ import { findPlacement, type Place, placementColumns, placementOf } from "./plac
 
 /**
  * Finds leftovers of crashes on one server: databases and schemas of this installation without a
- * row, and rows without a tenant for over a quarter of an hour. Places being created or removed are
- * skipped.
+ * row, and rows without a tenant for over a quarter of an hour. Places being created or removed, and
+ * those of moves that have not ended, are skipped.
  *
  * @param client the administrator, in the server's main database
  */
@@ -76,6 +76,16 @@ async function listUnused(
     .where("p.server_id", "=", serverId)
     .where("p.isolation", "<>", "pool")
     .where("t.id", "is", null)
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom("control.moves as m")
+            .select("m.id")
+            .where("m.state", "not in", ["done", "aborted"])
+            .where(sql<boolean>`p.id in (m.from_placement, m.to_placement)`),
+        ),
+      ),
+    )
     .where("p.created_at", "<", sql<Date>`now() - interval '15 minutes'`)
     .execute();
   return rows.map(placementOf);

@@ -45,7 +45,10 @@ async function placedOn(tx: Kysely<ControlTables>, id: string, lost: boolean): P
     .leftJoin("control.tenants as t", "t.placement_id", "p.id")
     .where("p.server_id", "=", id)
     .where((eb) =>
-      eb.or([...(lost ? [] : [eb("p.isolation", "<>", "pool")]), eb("t.id", "is not", null)]),
+      eb.or([
+        ...(lost ? [] : [eb("p.isolation", "<>", "pool"), isMovedFromOrTo]),
+        eb("t.id", "is not", null),
+      ]),
     )
     .select(({ fn }) => [
       fn.countAll<string>().as("all"),
@@ -54,6 +57,9 @@ async function placedOn(tx: Kysely<ControlTables>, id: string, lost: boolean): P
     .executeTakeFirstOrThrow();
   return { all: Number(placed.all), deleted: Number(placed.deleted) };
 }
+
+const isMovedFromOrTo = sql<boolean>`exists (select from control.moves m
+  where m.state not in ('done', 'aborted') and p.id in (m.from_placement, m.to_placement))`;
 
 /**
  * Detaches deleted tenants, and those whose creation was interrupted, from the server. The rest of

@@ -4,7 +4,7 @@
  * other side, for data that came back by hand, by a restore or by a late statement. They read
  * indexes, one step per tenant in a table, and change nothing.
  */
-import { type Kysely, sql } from "kysely";
+import { type Kysely, type RawBuilder, sql } from "kysely";
 import pg from "pg";
 import { inTransaction } from "../engine/connect.ts";
 import { platformQueue } from "../jobs/queue-names.ts";
@@ -160,6 +160,7 @@ async function findByIndex(
       select present.id from unnest(${present}::uuid[]) as present (id)
       where not exists (
         select from control.tenants where tenants.id = present.id and tenants.placement_id = ${id})
+        and not ${isMoved(sql.ref("present.id"), id)}
       limit ${mostNamed}`.execute(control);
     if (rows.length > 0) strays.push({ where: plain(table), tenantIds: rows.map((row) => row.id) });
   }
@@ -176,6 +177,7 @@ async function findByAsking(
   const { rows: absent } = await sql<{ id: TenantId }>`
     select id from control.tenants
     where placement_id is distinct from ${placementId} and status <> 'provisioning'
+      and not ${isMoved(sql.ref("tenants.id"), placementId)}
     order by coalesce(deleted_at, updated_at) desc
     limit ${mostProbed}`.execute(control);
   const found = new Map<string, string[]>();
@@ -193,6 +195,12 @@ async function findByAsking(
     tenantIds: ids.slice(0, mostNamed),
   }));
 }
+
+/** A move copies the tenant's rows to the placement, or keeps them there. */
+const isMoved = (tenant: RawBuilder<unknown>, placementId: string) => sql`exists (
+  select from control.moves m
+  where m.tenant_id = ${tenant} and m.state not in ('done', 'aborted')
+    and ${placementId}::uuid in (m.from_placement, m.to_placement))`;
 
 const plain = (table: string): string => table.replaceAll('"', "");
 

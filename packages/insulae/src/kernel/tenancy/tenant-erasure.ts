@@ -91,11 +91,16 @@ interface Due {
   readonly status: TenantStatus;
 }
 
-/** Uses one index each: most tenants are neither. */
+/**
+ * Uses one index each: most tenants are neither. One that has been moved waits until the place that it was
+ * moved from is cleared, which a mover does at once when the tenant is deleted.
+ */
 async function findDue({ control }: ErasureOptions, tried: readonly TenantId[]): Promise<Due[]> {
   const { rows } = await sql<Due>`
-    select id, status from control.tenants
+    select id, status from control.tenants t
     where status = 'deleted' and erase_after < now() and id <> all (${tried}::uuid[])
+      and not exists (select from control.moves m
+        where m.tenant_id = t.id and m.state not in ('done', 'aborted'))
     union all
     select id, status from control.tenants
     where status = 'provisioning' and created_at < now() - interval '15 minutes'

@@ -28,6 +28,7 @@ export const selectTenants = (control: Kysely<ControlTables>) =>
       "t.updated_at",
       "t.deleted_at",
       "t.erase_after",
+      "t.moving",
       "p.id as placement_id",
       "p.server_id",
       "p.database",
@@ -58,6 +59,7 @@ export const toTenant = (row: TenantRow): Tenant => ({
   settings: row.settings,
   ownerAccountId: row.owner_account_id ?? undefined,
   placement: placementOf({ ...row, id: row.placement_id }),
+  ...(row.moving !== null && { isMoving: true }),
   createdAt: row.created_at,
   updatedAt: row.updated_at,
   ...(row.deleted_at && row.erase_after

@@ -11,7 +11,13 @@ import type { AccountId, TenantId } from "../lib/ids.ts";
 import type { Isolation, Plan, Tenant, TenantStatus } from "../model/tenant.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import type { Catalogue } from "./catalogue.ts";
-import { hostsRequired, settingsTooLarge, tenantExists, tenantNotFound } from "./errors.ts";
+import {
+  hostsRequired,
+  moveUnderWay,
+  settingsTooLarge,
+  tenantExists,
+  tenantNotFound,
+} from "./errors.ts";
 import { claimHosts } from "./hosts.ts";
 import { refuseBeyond } from "./ownership.ts";
 import type { Provisioning } from "./provisioning.ts";
@@ -119,6 +125,8 @@ export interface Tenants {
   resume(id: TenantId): Promise<Tenant>;
   /**
    * Deletes the tenant: requests to it fail at once; its rows are erased after the grace period.
+   *
+   * @throws tenantNotFound, moveUnderWay until its move has cut over
    */
   delete(id: TenantId, check?: TenantCheck): Promise<void>;
   /** A deleted tenant whose rows are still there. @param id other references may be another's by now */
@@ -361,6 +369,13 @@ async function markDeleted(
   hosts: HostsFate,
   keptDays: number,
 ): Promise<void> {
+  const moving = await tx
+    .selectFrom("control.moves")
+    .select("id")
+    .where("tenant_id", "=", id)
+    .where("state", "not in", ["kept", "clearing", "done", "aborted"])
+    .executeTakeFirst();
+  if (moving) throw moveUnderWay({ members: { move: moving.id } });
   const now = new Date();
   const { numUpdatedRows } = await tx
     .updateTable("control.tenants")

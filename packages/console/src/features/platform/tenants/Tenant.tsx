@@ -229,6 +229,9 @@ function Actions({ tenant }: { readonly tenant: Shown }) {
       <Link to={`/t/${tenant.key}`}>
         <Button>{t.toConsole}</Button>
       </Link>
+      <Link to="/p/moves" search={{ new: "yes", for: tenant.key } as never}>
+        <Button>{t.move}</Button>
+      </Link>
       {tenant.status === "active" ? (
         <ActionButton operation="post /tenants/{id}/suspend" onClick={askSuspend}>
           {t.suspend}
