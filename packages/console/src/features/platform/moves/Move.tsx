@@ -102,7 +102,8 @@ const placeText = ({ isolation, server, database, schema }: Shown["source"]) =>
 function Figures({ move }: { readonly move: Shown }) {
   const t = useText(texts);
   const { progress, report } = move;
-  const { rows, rows_total, lag_rows, estimated_pause_ms } = progress;
+  const { rows_total, lag_rows, estimated_pause_ms } = progress;
+  const rows = progress.rows ?? report.rows;
   const { compared_before, compared_at_cut_over, pause_ms } = report;
   const text = (value: number) => value.toLocaleString();
   return (
