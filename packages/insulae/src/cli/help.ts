@@ -88,6 +88,10 @@ export const examples = {
     ["insulae doctor --production", "before going live, and after every change of settings"],
     ["insulae doctor --json | jq '.checks[] | select(.state != \"ok\")'", ""],
   ],
+  prove: [
+    ["insulae prove", "in a scratch database; no tenant's table is touched"],
+    ["insulae prove --json > proof.json", "a report to keep"],
+  ],
 } as const;
 
 export const examplesOf = (command: keyof typeof examples): string =>

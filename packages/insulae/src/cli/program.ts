@@ -96,6 +96,11 @@ export function createProgram(run: RunCommand, json: boolean): Command {
     .action((options) =>
       run(async (context) => (await import("./doctor.ts")).doctor(context, options)),
     );
+  program
+    .command("prove")
+    .description("prove that tables isolate tenants: every fault in them has to be noticed")
+    .addHelpText("after", examplesOf("prove"))
+    .action(() => run(async (context) => (await import("./prove.ts")).prove(context)));
   return program;
 }
 
