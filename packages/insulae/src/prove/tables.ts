@@ -126,6 +126,7 @@ async function firstThatFits(
  */
 function sampleOf({ type, checks }: Column, number: number, amount: number): string {
   const named = checks
+    // Bounded: conditions of the application's own migrations
     .flatMap((check) => [...check.matchAll(/'((?:[^']|'')*)'::(?:text|character varying)/g)])
     .map(([, text = ""]) => text.replaceAll("''", "'"))
     .find((text) => text !== "" && !/[\^$[\]()*+?\\]/.test(text));
