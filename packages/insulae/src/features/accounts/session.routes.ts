@@ -14,6 +14,7 @@ import {
   TenantTokenRequest,
 } from "./accounts.schemas.ts";
 import { auditSignedIn } from "./audit-signed-in.ts";
+import { isEntering, noteEntry } from "./entered-tenants.ts";
 import { endAllSessions, endOwnSession, listOwnSessions, sessionNotFound } from "./own-sessions.ts";
 import { refresh } from "./refresh.ts";
 import { emailNotVerified, noAccount, passwordLoginOff, switchTo } from "./switch.ts";
@@ -76,7 +77,7 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
     {
       permission: "authenticated",
       context: "core",
-      audit: "auth.tenant_token_issued",
+      audit: { none: "entering a tenant is logged, renewing its token is not" },
       summary: "Issues an access token for a tenant that depends on this session",
       description:
         "For a page that shows several tenants at once, each in a tab with a token of its own. Needs a session at the platform. The token ends with that session, at a log-out too, and in any case after `expires_in`: then ask for another. It cannot be refreshed or exchanged, and cannot change the account's password or factors.",
@@ -92,7 +93,11 @@ export const sessionRoutes = (r: RouteBuilder<Record<never, never>>) => [
     },
     async ({ platform, user, credential, body, audit }) => {
       const { reply, subject } = await issueTenantToken(platform, user, credential, body.tenant);
-      await auditSignedIn(audit, "auth.tenant_token_issued", subject, subject.tenant);
+      const entry = [credential.sessionId, subject.tenant.id] as const;
+      if (isEntering(...entry)) {
+        await auditSignedIn(audit, "auth.tenant_token_issued", subject, subject.tenant);
+        noteEntry(...entry);
+      }
       return reply;
     },
   ),

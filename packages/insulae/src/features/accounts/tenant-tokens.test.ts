@@ -104,8 +104,9 @@ describe("a tenant token", () => {
     expect(outcome(await people.get("/api/v1/users", { token: foreign }))).toBe("done");
   });
 
-  it("is in the tenant's audit log", async () => {
-    const { tenant, userId } = await setUp();
+  it("is in the tenant's audit log when the session enters, not when the token is renewed", async () => {
+    const { tenant, userId, core } = await setUp();
+    expect(outcome(await ask(core, tenant.key))).toBe("done");
     const entries = await people.onTenant(tenant, (db) =>
       db.query("select * from audit_log where action = 'auth.tenant_token_issued'"),
     );

@@ -45,9 +45,11 @@ export function registerConsole(
   return ["/console", "/"];
 }
 
-/** What is below `/console/`, without a slash at its end. */
-export const nameIn = ({ params }: FastifyRequest): string =>
-  (Object(params)["*"] ?? "").replace(/\/$/, "");
+/** What is below `/console/`: a file's name, or where a page is. */
+export const pathIn = ({ params }: FastifyRequest): string => Object(params)["*"] ?? "";
+
+/** The same, without a slash at its end. */
+const nameIn = (request: FastifyRequest): string => pathIn(request).replace(/\/$/, "");
 
 /** Where people are not signed in yet: a small program, without the rest of the console. */
 export const signInPages: ReadonlySet<string> = new Set([
@@ -57,7 +59,8 @@ export const signInPages: ReadonlySet<string> = new Set([
 
 function answer(request: FastifyRequest, reply: FastifyReply, find: FindConsoleFile): FastifyReply {
   const name = nameIn(request);
-  const file = find(name);
+  // With a slash behind it, a file's name is nothing.
+  const file = find(pathIn(request));
   if (file) return send(request, reply, file);
   if (!isForPage(request, name)) {
     return reply.code(404).type("text/plain; charset=utf-8").send("There is no such file.\n");

@@ -197,6 +197,8 @@ describe("a file of the console", () => {
 
   test.each([
     "/console/assets/gone-00000000.js",
+    "/console/theme.js/",
+    `${main}/`,
     "/console/manifest.json",
     `${main}.br`,
     "/console/..%2f..%2fpackage.json",

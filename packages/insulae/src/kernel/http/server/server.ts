@@ -25,7 +25,7 @@ import { routePath } from "../api/declarations.ts";
 import { registerDocs } from "../api/docs.ts";
 import { acceptForms } from "../body/form-body.ts";
 import { acceptOnlyJson } from "../body/json-body.ts";
-import { type ConsoleOptions, nameIn, registerConsole } from "../console/console-routes.ts";
+import { type ConsoleOptions, pathIn, registerConsole } from "../console/console-routes.ts";
 import { type RequestLimits, unlimited } from "../limits/request-limits.ts";
 import { createAnswerChecks } from "../reply/answer-check.ts";
 import { createAnswerError } from "../reply/answer-error.ts";
@@ -274,7 +274,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       ...ahead,
       // A first load is a page and about fifteen files: a hundred requests a minute would be six colleagues'.
       (state) => {
-        const file = web?.find(nameIn(state.request));
+        const file = web?.find(pathIn(state.request));
         if (file && !file.isPage) return chargeInstallation(state);
         return chain(refuseIfExhausted(state), () => chargeAnonymous(state));
       },
