@@ -2,9 +2,8 @@
  * Round-robin over the queues that have work, one job from each queue per round.
  *
  *   ordinary    [acme, beta, …] [acme, …] …   first
- *   background  [acme, beta, gamma, …] …      when no ordinary job waits, and every eighth time, so
- *   that it
- *                                             does not starve; in at most half of the places
+ *   background  [acme, beta, gamma, …] …      when no ordinary job waits, and every eighth time, in
+ *                                             at most half of the places: so it does not starve
  *
  * So a hundred thousand scheduled jobs delay nobody's own jobs.
  */

@@ -198,6 +198,32 @@ describe("the queue", () => {
     expect(await parts.queue.take(tenant.id, "ordinary")).toBeUndefined();
   });
 
+  it("belongs to nobody who handed it back, also when it is taken again", async () => {
+    const { tenant } = await add();
+    const first = await take(tenant.id);
+    expect(await parts.queue.handBack(first)).toBe(true);
+    const second = await take(tenant.id);
+    expect(second.attempt).toBe(first.attempt);
+    expect(await parts.queue.complete(first, "late")).toBe(false);
+    expect(await parts.queue.prolong(first, 1)).toBe(false);
+    expect(await parts.queue.complete(second, "done")).toBe(true);
+    expect(await stateOf(second)).toMatchObject({ state: "completed", result: "done" });
+  });
+
+  it.each(["a\u0000b", "\ud800"])(
+    "is done although its result %j can't be stored",
+    async (result) => {
+      const { tenant } = await add();
+      const taken = await take(tenant.id);
+      expect(await parts.queue.complete(taken, { result })).toBe(true);
+      expect(await stateOf(taken)).toMatchObject({
+        state: "completed",
+        result: null,
+        error: expect.stringContaining("left out"),
+      });
+    },
+  );
+
   it("does not count an attempt that was handed back", async () => {
     const { tenant, job } = await add({ retries: 0 });
     expect(await parts.queue.handBack(await take(tenant.id))).toBe(true);

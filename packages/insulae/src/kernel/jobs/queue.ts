@@ -12,6 +12,7 @@
  */
 import { type Kysely, type QueryExecutorProvider, type RawBuilder, sql } from "kysely";
 import { deleteInBatches } from "../data/delete-in-batches.ts";
+import { isDatabaseError } from "../engine/errors.ts";
 import type { ControlTables } from "../schema/control-tables.ts";
 import { platformQueue } from "./queue-names.ts";
 
@@ -37,8 +38,10 @@ export interface TakenJob {
   readonly queue: string;
   readonly job: string;
   readonly data: unknown;
-  /** 1 for the first. Tells a late finisher that it has lost the job. */
+  /** 1 for the first. */
   readonly attempt: number;
+  /** To the microsecond. Tells a late finisher that it has lost the job, which may have been handed back since. */
+  readonly startedAt: string;
 }
 
 /** A job for one of many queues. */
@@ -93,8 +96,9 @@ const atOnce = 1_000;
 const isReady = (kind: JobKind) =>
   sql`state = 'ready' and ${kind === "ordinary" ? sql`priority >= 0` : sql`priority < 0`}`;
 
-const own = ({ id, queue, attempt }: TakenJob) =>
-  sql`queue = ${queue} and id = ${id} and attempts = ${attempt} and state = 'running'`;
+const own = ({ id, queue, attempt, startedAt }: TakenJob) =>
+  sql`queue = ${queue} and id = ${id} and attempts = ${attempt} and state = 'running'
+    and started_at = ${startedAt}::timestamptz`;
 
 const leased = sql`now() + make_interval(secs => ${sql.lit(leaseSeconds)})`;
 
@@ -106,6 +110,9 @@ const failed = (reason: string, isOver: RawBuilder<unknown>) => sql`
     backoff_seconds * 2 ^ least(attempts, 16) / 2 * (1 + random()))) end,
   finished_at = case when ${isOver} then now() end,
   leased_until = null, error = ${reason}`;
+
+/** SQLSTATEs of a NUL character or half a surrogate pair in JSON. */
+const notStorable = new Set(["22P02", "22P05"]);
 
 const outOfRetries = sql`attempts > retries`;
 
@@ -213,15 +220,30 @@ export function createJobQueue(control: Kysely<ControlTables>): JobQueue {
           where ${isReady(kind)} and queue = ${queue}
           order by priority desc, created_at limit 1
           for update skip locked)
-        returning id, queue, job, data, attempts as attempt`.execute(control);
+        returning id, queue, job, data, attempts as attempt,
+          to_char(started_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "startedAt"`.execute(
+        control,
+      );
       return rows[0];
     },
-    complete: (job, result) =>
-      changed(sql`
-        update control.jobs
-        set state = 'completed', finished_at = now(), leased_until = null, error = null,
-          result = ${JSON.stringify(result) ?? null}::jsonb
-        where ${own(job)}`),
+    async complete(job, result) {
+      const done = (text: string | null, error: string | null) =>
+        changed(sql`
+          update control.jobs
+          set state = 'completed', finished_at = now(), leased_until = null, error = ${error},
+            result = ${text}::jsonb
+          where ${own(job)}`);
+      try {
+        return await done(JSON.stringify(result) ?? null, null);
+      } catch (error) {
+        if (!isDatabaseError(error) || !notStorable.has(error.code ?? "")) throw error;
+        // What was done is not done again for the sake of its result.
+        return done(
+          null,
+          "It is done. Its result has text that PostgreSQL can't store, and was left out.",
+        );
+      }
+    },
     fail: async (job, reason, forGood) =>
       (await fail(sql`${own(job)} for update`, reason, forGood ? sql`true` : outOfRetries)) === 1,
     handBack: (job) =>

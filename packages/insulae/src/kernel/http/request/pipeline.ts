@@ -42,12 +42,12 @@ export function routeSteps(pipeline: RoutePipeline): readonly Step[] {
   const chargeAhead: Step = (state) => limits.chargeAhead(state, limit);
   const identify: Step = (state) => {
     const caller = pipeline.identify(state.request, route);
-    if (!(caller instanceof Promise)) state.caller = caller;
-    else {
+    if (caller instanceof Promise) {
       return caller.then((found) => {
         state.caller = found;
       });
     }
+    state.caller = caller;
   };
   const authorise: Step = ({ caller }) => caller && pipeline.authorise(route, caller);
   const chargeCaller: Step = (state) => limits.chargeCaller(state, limit);
