@@ -150,7 +150,8 @@ test("insulae start says that it starts before it loads anything that takes long
   ]);
   await server.until("Stop with Ctrl-C.");
   const { stderr } = await server.stop("SIGTERM");
-  expect(steps(stderr).slice(0, 5)).toEqual([
+  // Several modules import commander.
+  expect([...new Set(steps(stderr))].slice(0, 5)).toEqual([
     "Loading …",
     "imports commander",
     "imports fastify",
