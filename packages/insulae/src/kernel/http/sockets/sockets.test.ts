@@ -151,10 +151,7 @@ describe("a WebSocket is closed", () => {
       await closed;
     }
     // It may be reset before the frame that closes it gets through, or before the line is written.
-    await until(
-      "both were ended",
-      () => lines.filter(({ why }) => why === "too_much").length === 2,
-    );
+    await until("both end", () => lines.filter(({ why }) => why === "too_much").length === 2);
   });
 
   it("when its peer is silent for two heartbeats, and not when it answers", async () => {
