@@ -130,10 +130,10 @@ export function ResourceList<Item>(props: ResourceListProps<Item>) {
 
 function Row({ name, value }: { readonly name: string; readonly value: ReactNode }) {
   return (
-    <>
+    <div className="pair">
       <dt>{name}</dt>
       <dd>{value === "–" ? null : value}</dd>
-    </>
+    </div>
   );
 }
 
